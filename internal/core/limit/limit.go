@@ -1,0 +1,61 @@
+// Package limit holds the numbers that bound a host and its actors: every
+// default, and the range that a setting may have. It is pure.
+package limit
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// IdleTimeout is how long an activation may lie unused.
+	IdleTimeout = 5 * time.Minute
+	// CallTimeout is the deadline of a call from a turn or from the gateway that
+	// brings none.
+	CallTimeout = 30 * time.Second
+	// ShutdownGrace is how long a host waits for its turns when it stops.
+	ShutdownGrace = 30 * time.Second
+	// MaxPending is how many calls may wait for one actor.
+	MaxPending = 1024
+	// MaxMessage is the largest request or reply, in encoded bytes.
+	MaxMessage = 4 << 20
+	// MaxState is the largest state of an actor, in encoded bytes.
+	MaxState = 1 << 20
+	// MaxMetadata is the largest metadata of a call: the bytes of all keys and
+	// values together.
+	MaxMetadata = 4 << 10
+	// ChainDepth is how many actors one chain of calls may hold.
+	ChainDepth = 64
+)
+
+const (
+	minDuration    = time.Millisecond
+	maxIdleTimeout = 8760 * time.Hour
+	maxTimeout     = 24 * time.Hour
+	maxMaxPending  = 1_000_000
+)
+
+// CheckIdleTimeout reports why d cannot be an idle timeout.
+func CheckIdleTimeout(d time.Duration) error {
+	return checkDuration("idle_timeout", d, maxIdleTimeout)
+}
+
+// CheckTimeout reports why d cannot be the deadline of a call.
+func CheckTimeout(d time.Duration) error {
+	return checkDuration("timeout", d, maxTimeout)
+}
+
+func checkDuration(setting string, d, most time.Duration) error {
+	if d < minDuration || d > most {
+		return fmt.Errorf("%s is %v; it must be between %v and %v", setting, d, minDuration, most)
+	}
+	return nil
+}
+
+// CheckMaxPending reports why n cannot bound the queue of an actor.
+func CheckMaxPending(n int) error {
+	if n < 1 || n > maxMaxPending {
+		return fmt.Errorf("max_pending is %d; it must be between 1 and %d", n, maxMaxPending)
+	}
+	return nil
+}

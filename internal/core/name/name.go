@@ -1,0 +1,84 @@
+// Package name says what an actor type and an actor id may look like. It is
+// pure: it imports only the standard library, and every layer that meets a name
+// from outside asks here.
+package name
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// MaxType is the largest size of an actor type, in bytes.
+	MaxType = 128
+	// MaxID is the largest size of an actor id, in bytes.
+	MaxID = 512
+)
+
+// CheckType reports why s cannot be an actor type: it must be 1 to [MaxType]
+// bytes of letters, digits, '.', '_', '~' and '-' (what a URL path segment holds
+// unescaped, RFC 3986 §2.3), and neither "." nor "..".
+func CheckType(s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("the actor type is empty")
+	case len(s) > MaxType:
+		return fmt.Errorf("the actor type has %d bytes; at most %d are allowed", len(s), MaxType)
+	case s == "." || s == "..":
+		return fmt.Errorf("the actor type %q is no valid path segment", s)
+	}
+	for _, r := range s {
+		if !unreserved(r) {
+			return fmt.Errorf("the actor type %q has the character %q; letters, digits, '.', '_', '~' and '-' are allowed", s, r)
+		}
+	}
+	return nil
+}
+
+func unreserved(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._~-", r)
+}
+
+// CheckID reports why s cannot be an actor id: it must be 1 to [MaxID] bytes of
+// valid UTF-8 without control characters and without white space at either end,
+// and neither "." nor "..".
+func CheckID(s string) error {
+	if s != "" && len(s) <= MaxID && plainASCII(s) {
+		return nil
+	}
+	switch {
+	case s == "":
+		return fmt.Errorf("the actor id is empty")
+	case len(s) > MaxID:
+		return fmt.Errorf("the actor id has %d bytes; at most %d are allowed", len(s), MaxID)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("the actor id is not valid UTF-8")
+	case s == "." || s == "..":
+		return fmt.Errorf("the actor id %q is no valid path segment", s)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return fmt.Errorf("the actor id %q has a control character", s)
+	case strings.TrimSpace(s) != s:
+		return fmt.Errorf("the actor id %q starts or ends with white space", s)
+	}
+	return nil
+}
+
+// plainASCII is the fast path of CheckID: printable ASCII without spaces or dots
+// passes every rule but the length.
+func plainASCII(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == '.' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// EscapeID is an id as it travels in a header or in a path: percent-encoded.
+func EscapeID(id string) string { return url.PathEscape(id) }
+
+// UnescapeID undoes EscapeID.
+func UnescapeID(escaped string) (string, error) { return url.PathUnescape(escaped) }

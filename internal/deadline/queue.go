@@ -1,0 +1,126 @@
+// Package deadline wakes many things at their times with few timers: a call or an
+// idle actor costs an entry in a heap, never a timer or a goroutine of its own.
+package deadline
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// stripes divide a queue, so that callers on different processors seldom meet.
+const stripes = 8
+
+// Sleeper is what a queue wakes. Wake runs on a goroutine of the queue and must
+// not block; it may run shortly after a Stop that came too late.
+type Sleeper interface{ Wake() }
+
+// Queue wakes sleepers. Its methods may be called concurrently.
+type Queue struct {
+	start   time.Time
+	stripes [stripes]stripe
+}
+
+// Entry is the place of one sleeper in a queue. Embed it in what sleeps; the zero
+// value is ready to be set.
+type Entry struct {
+	sleeper Sleeper
+	at      time.Duration
+	// place is the position in the heap, counted from 1; 0 is nowhere.
+	place  int32
+	stripe uint8
+}
+
+type stripe struct {
+	queue *Queue
+	mu    sync.Mutex
+	heap  heap
+	timer *time.Timer
+	// armed is when the timer fires; 0 while it does not run.
+	armed time.Duration
+}
+
+// NewQueue returns an empty queue. It holds no goroutine and no timer until an
+// entry is set.
+func NewQueue() *Queue {
+	q := &Queue{start: time.Now()}
+	for i := range q.stripes {
+		q.stripes[i].queue = q
+	}
+	return q
+}
+
+// Now is the time since the queue was made, by the monotonic clock.
+func (q *Queue) Now() time.Duration { return time.Since(q.start) }
+
+// Set wakes sleeper when Now reaches at. The entry must not be set already.
+func (q *Queue) Set(e *Entry, sleeper Sleeper, at time.Duration) {
+	e.stripe = uint8(rand.Uint32() % stripes)
+	s := &q.stripes[e.stripe]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.sleeper, e.at = sleeper, max(at, 1)
+	s.heap.push(e)
+	s.arm()
+}
+
+// Stop takes e out of the queue, and reports whether it was there: if not, it was
+// never set, or its sleeper is being woken.
+func (q *Queue) Stop(e *Entry) bool {
+	s := &q.stripes[e.stripe]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.place == 0 {
+		return false
+	}
+	s.heap.remove(e)
+	return true
+}
+
+// Close forgets every entry. Nobody may set an entry any more.
+func (q *Queue) Close() {
+	for i := range q.stripes {
+		s := &q.stripes[i]
+		s.mu.Lock()
+		s.heap = nil
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+		s.mu.Unlock()
+	}
+}
+
+// arm makes the timer fire no later than the first entry is due. A timer that
+// fires too early, because that entry was stopped, only looks again.
+func (s *stripe) arm() {
+	if len(s.heap) == 0 || (s.armed != 0 && s.armed <= s.heap[0].at) {
+		return
+	}
+	s.armed = s.heap[0].at
+	wait := s.armed - s.queue.Now()
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wait, s.ring)
+		return
+	}
+	s.timer.Reset(wait)
+}
+
+func (s *stripe) ring() {
+	for _, sleeper := range s.due() {
+		sleeper.Wake()
+	}
+}
+
+func (s *stripe) due() []Sleeper {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due []Sleeper
+	now := s.queue.Now()
+	for len(s.heap) > 0 && s.heap[0].at <= now {
+		due = append(due, s.heap[0].sleeper)
+		s.heap.remove(s.heap[0])
+	}
+	s.armed = 0
+	s.arm()
+	return due
+}
