@@ -1,0 +1,148 @@
+package behaviour
+
+import (
+	"context"
+	"testing"
+
+	"connectrpc.com/connect/v2"
+
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
+	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
+	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/sdk"
+)
+
+// Host is a host under test.
+type Host interface {
+	sdk.Registrar
+	Service() sdk.Caller
+	// Deactivate drops an actor from memory.
+	Deactivate(ctx context.Context, typ, id string) error
+}
+
+// Topology is a way to run actors.
+type Topology struct {
+	Name string
+	// Test runs a test in the surroundings that the topology needs.
+	Test func(t *testing.T, test func(t *testing.T))
+	// Start returns a host that ends with the test.
+	Start func(t testing.TB) Host
+	// Settle waits until every call that was made has arrived where it waits.
+	Settle func()
+}
+
+// Run runs the suite on a topology.
+func Run(t *testing.T, topology Topology) {
+	tests := map[string]func(t *testing.T, s *setup){
+		"R1 a turn commits its state":                    commitsState,
+		"R1 an error undoes the turn":                    errorUndoes,
+		"R1 a panic undoes the turn and makes a new one": panicUndoes,
+		"R1 the end of the goroutine counts as a panic":  goexitUndoes,
+		"R1 state outlives the activation":               stateOutlivesActivation,
+		"R1 a reply never aliases state":                 replyIsACopy,
+		"R1 a request is not shared":                     requestIsACopy,
+		"R1 a turn without a change commits nothing":     unchangedCommitsNothing,
+		"R1 a failed constructor fails the call alone":   constructorFails,
+		"R1 state over the limit is refused":             stateTooLarge,
+		"R2 turns run one at a time in order":            turnsInOrder,
+		"R2 views run beside each other":                 viewsTogether,
+		"R2 a turn waits for views and is not overtaken": turnNotStarved,
+		"R2 the queue is bounded":                        queueBounded,
+		"R6 a cycle fails with its path":                 cycleFails,
+		"R6 a cycle through the service fails as well":   cycleThroughService,
+		"R6 a view's cycle fails":                        cycleOfViews,
+		"R6 the chain has a greatest depth":              chainTooDeep,
+		"R6 a view calls only views":                     viewCallsOnlyViews,
+		"R7 the caller does not wait past its context":   callerLeaves,
+		"R7 a call that still waits leaves the queue":    waitingCallLeaves,
+		"errors keep code and message":                   errorKeepsCode,
+		"plain errors do not travel":                     plainErrorHidden,
+		"ids are checked":                                idsChecked,
+		"an empty id field is completed":                 idFieldCompleted,
+		"an id field that disagrees is refused":          idFieldDisagrees,
+		"metadata follows the chain":                     metadataFollows,
+		"metadata is bounded":                            metadataBounded,
+		"unknown types and methods are named":            unknownNames,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			topology.Test(t, func(t *testing.T) { test(t, newSetup(t, topology)) })
+		})
+	}
+}
+
+// setup is a host that serves probes and relays.
+type setup struct {
+	host   Host
+	probes *Probes
+	settle func()
+}
+
+func newSetup(t *testing.T, topology Topology) *setup {
+	t.Helper()
+	host := topology.Start(t)
+	s := &setup{host: host, probes: &Probes{Service: host.Service()}, settle: topology.Settle}
+	if err := behaviourv1francis.RegisterProbeActor(host, s.probes.New); err != nil {
+		t.Fatal(err)
+	}
+	if err := behaviourv1francis.RegisterRelayActor(host, NewRelay); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *setup) probe(id string) behaviourv1francis.ProbeActorProxy {
+	return behaviourv1francis.NewProbeActorProxy(s.host.Service(), id)
+}
+
+// add calls Add and returns the sum; it must succeed.
+func (s *setup) add(t *testing.T, id string, in int64) int64 {
+	t.Helper()
+	res, err := s.probe(id).Add(t.Context(), &behaviourv1.AddRequest{In: in})
+	if err != nil {
+		t.Errorf("Add(%d) to %s: %v", in, id, err)
+	}
+	return res.GetSum()
+}
+
+// play calls Add(1) with a script.
+func (s *setup) play(ctx context.Context, id string, script *behaviourv1.Script) error {
+	_, err := s.probe(id).Add(ctx, &behaviourv1.AddRequest{In: 1, Script: script})
+	return err
+}
+
+// read calls Read; it must succeed.
+func (s *setup) read(t *testing.T, id string) *behaviourv1.ReadResponse {
+	t.Helper()
+	res, err := s.probe(id).Read(t.Context(), &behaviourv1.ReadRequest{})
+	if err != nil {
+		t.Fatalf("Read of %s: %v", id, err)
+	}
+	return res
+}
+
+func (s *setup) wantSum(t *testing.T, id string, want int64) {
+	t.Helper()
+	if got := s.read(t, id).GetSum(); got != want {
+		t.Errorf("%s has sum %d, want %d", id, got, want)
+	}
+}
+
+// wantError checks what every caller reads of an error.
+func wantError(t *testing.T, err error, code connect.Code, reason francisv1.Reason, outcome sdk.Outcome) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("the call succeeded, want code %v", code)
+	}
+	if got := connect.CodeOf(err); got != code {
+		t.Errorf("code %v, want %v: %v", got, code, err)
+	}
+	if got := fault.Detail(err).GetReason(); got != reason {
+		t.Errorf("reason %v, want %v: %v", got, reason, err)
+	}
+	if got := sdk.OutcomeOf(err); got != outcome {
+		t.Errorf("outcome %v, want %v: %v", got, outcome, err)
+	}
+}

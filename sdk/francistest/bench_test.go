@@ -1,0 +1,71 @@
+package francistest_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/francis-actors/francis/internal/behaviour"
+	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
+	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
+	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/francistest"
+)
+
+// BenchmarkCall calls one actor in process. The floor is a round trip between two
+// goroutines: what any hand-off to an actor's own goroutine would cost.
+func BenchmarkCall(b *testing.B) {
+	b.Run("floor=channel", benchmarkChannel)
+	b.Run("turn=unchanged", func(b *testing.B) { benchmarkAdd(context.Background(), b, 0) })
+	b.Run("turn=committed", func(b *testing.B) { benchmarkAdd(context.Background(), b, 1) })
+	b.Run("turn=deadline", func(b *testing.B) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		benchmarkAdd(ctx, b, 0)
+	})
+	b.Run("view", benchmarkRead)
+}
+
+func benchmarkChannel(b *testing.B) {
+	ping, pong := make(chan int), make(chan int)
+	defer close(ping)
+	go func() {
+		for v := range ping {
+			pong <- v
+		}
+	}()
+	for b.Loop() {
+		ping <- 1
+		<-pong
+	}
+}
+
+func benchmarkAdd(ctx context.Context, b *testing.B, in int64) {
+	b.Helper()
+	proxy := behaviourv1francis.NewProbeActorProxy(startProbes(b), "id1")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := proxy.Add(ctx, &behaviourv1.AddRequest{In: in}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchmarkRead(b *testing.B) {
+	proxy := behaviourv1francis.NewProbeActorProxy(startProbes(b), "id1")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := proxy.Read(context.Background(), &behaviourv1.ReadRequest{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func startProbes(b *testing.B) sdk.Caller {
+	b.Helper()
+	host := francistest.Start(b)
+	probes := &behaviour.Probes{Service: host.Service()}
+	if err := behaviourv1francis.RegisterProbeActor(host, probes.New); err != nil {
+		b.Fatal(err)
+	}
+	return host.Service()
+}

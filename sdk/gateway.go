@@ -1,0 +1,46 @@
+package sdk
+
+import (
+	"context"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/francis-actors/francis/internal/core/name"
+	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/sdk/internal/actor"
+)
+
+// Gateway returns a [Caller] for processes that are no hosts: it calls the HTTP
+// endpoints of a host's gateway below url, for example "http://localhost:8081",
+// with the Connect protocol. The options are Connect's, for example
+// connecthttp.WithGRPC.
+func Gateway(client connecthttp.HTTPClient, url string, opts ...connecthttp.Option) Caller {
+	return gateway{connect.NewClient(connecthttp.NewTransport(client, url, opts...))}
+}
+
+type gateway struct{ client *connect.Client }
+
+// Invoke sends the call and receives its reply.
+func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
+	if err := name.CheckID(call.ID); err != nil {
+		return nil, fault.InvalidID(err.Error())
+	}
+	if call.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, call.Timeout)
+		defer cancel()
+	}
+	ctx, info := connect.NewClientContext(ctx)
+	info.RequestHeader().Set(actor.IDHeader, name.EscapeID(call.ID))
+	spec := connect.Spec{StreamType: connect.StreamTypeUnary, Procedure: call.Procedure}
+	if call.View {
+		spec.IdempotencyLevel = connect.IdempotencyNoSideEffects
+	}
+	reply := call.Reply.ProtoReflect().New().Interface()
+	if err := g.client.CallUnary(ctx, spec, call.Request, reply); err != nil {
+		return nil, fault.Received(err)
+	}
+	return reply, nil
+}

@@ -1,0 +1,82 @@
+// Package actor is the vocabulary between the typed face that generated code uses
+// (package sdk) and the host that runs actors: the same things without their type
+// parameters.
+package actor
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/francis-actors/francis/internal/core/contract"
+)
+
+// IDHeader carries the actor id of a call over HTTP, percent-encoded.
+const IDHeader = "Francis-Actor-Id"
+
+// Type is an actor type as it was registered: its contract, the settings that
+// registration overrode, and how to make and call an actor. It is immutable.
+type Type struct {
+	Name        string
+	Service     protoreflect.ServiceDescriptor
+	IdleTimeout time.Duration
+	MaxPending  int
+	// Methods are by procedure, "/package.Service/Method".
+	Methods map[string]*Method
+	// State is the message type of the state; nil for an actor without state.
+	State protoreflect.MessageType
+	// New makes the actor that an activation holds.
+	New func(ctx context.Context, activation Activation) (any, error)
+}
+
+// Method is one method of an actor type.
+type Method struct {
+	contract.Method
+	Request protoreflect.MessageType
+	// Run calls the method. The request is a message of the type Request.
+	Run func(ctx context.Context, instance any, turn Turn, req proto.Message) (proto.Message, error)
+}
+
+// Call is a request to one method of one actor.
+type Call struct {
+	Type      string
+	ID        string
+	Procedure string
+	// View is true where the caller's contract declares the method a view.
+	View bool
+	// Request is only read, and only until Invoke returns.
+	Request proto.Message
+	// Reply is any message of the reply's type, also a nil pointer.
+	Reply proto.Message
+	// Timeout bounds the call beside the deadline of its context; 0 is none.
+	Timeout time.Duration
+}
+
+// Caller delivers calls. The reply belongs to who called.
+type Caller interface {
+	Invoke(ctx context.Context, call Call) (proto.Message, error)
+}
+
+// Turn is one run of a method: a turn, or a view.
+type Turn interface {
+	Caller
+	ID() string
+	Version() uint64
+	// State is the state of the actor: the live one in a turn, a snapshot in a view.
+	State() proto.Message
+	Metadata() Metadata
+	Log() *slog.Logger
+}
+
+// Activation is one stay of an actor in memory.
+type Activation interface {
+	ID() string
+	Version() uint64
+	// State is a snapshot of the state that was loaded.
+	State() proto.Message
+	OnDeactivate(hook func(context.Context))
+	Log() *slog.Logger
+}

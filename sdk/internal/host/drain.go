@@ -1,0 +1,127 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// abortWait is how long a shutdown waits for turns whose context it has cancelled.
+const abortWait = time.Second
+
+// Run serves until ctx ends, and then drains: calls from outside are refused, the
+// turns that run or wait come to their end, and every activation ends through its
+// hooks. After the shutdown grace what still runs is cancelled; Run fails if that
+// does not end it either.
+func (h *Host) Run(ctx context.Context) error {
+	if !h.started.CompareAndSwap(false, true) {
+		return errors.New("host: Run was called twice; a stopped host does not start again")
+	}
+	<-ctx.Done()
+	return h.drain()
+}
+
+func (h *Host) drain() error {
+	h.closing.Store(true)
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		h.endAll()
+	}()
+	if !within(drained, h.cfg.ShutdownGrace) {
+		h.abort()
+		if !within(drained, abortWait) {
+			h.pool.release()
+			return fmt.Errorf("host: stopped while actors still run that do not obey their context: %s", strings.Join(h.busy(), ", "))
+		}
+	}
+	h.stop()
+	h.deadlines.Close()
+	h.pool.release()
+	h.pool.wait()
+	return nil
+}
+
+// within reports whether done was closed within the time limit.
+func within(done <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// endAll ends every activation, those too that the last turns still wake.
+func (h *Host) endAll() {
+	for slots := h.slots(); len(slots) > 0; slots = h.slots() {
+		var pending []chan struct{}
+		for _, s := range slots {
+			pending = append(pending, s.endSoon())
+		}
+		for _, done := range pending {
+			<-done
+		}
+	}
+}
+
+// abort cancels all turns and dismisses all waiting calls.
+func (h *Host) abort() {
+	h.stop()
+	for _, s := range h.slots() {
+		s.abort()
+	}
+}
+
+func (h *Host) slots() []*slot {
+	var slots []*slot
+	for _, t := range h.types.all() {
+		slots = append(slots, t.every()...)
+	}
+	return slots
+}
+
+// busy names the actors that are still in memory.
+func (h *Host) busy() []string {
+	var names []string
+	for _, s := range h.slots() {
+		names = append(names, s.table.typ.Name+"/"+s.id)
+	}
+	return names
+}
+
+// endSoon ends the activation after those who wait already. The channel is closed
+// when it has ended.
+func (s *slot) endSoon() chan struct{} {
+	done := make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		close(done)
+	} else {
+		s.end(done)
+	}
+	return done
+}
+
+// Deactivate drops an actor from memory, after the calls that it has already.
+func (h *Host) Deactivate(ctx context.Context, typ, id string) error {
+	table, err := h.types.of(typ)
+	if err != nil {
+		return err
+	}
+	slot := table.find(id)
+	if slot == nil {
+		return nil
+	}
+	select {
+	case <-slot.endSoon():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,101 @@
+// Package host runs actors: it keeps their activations, lets turns and views in
+// one after the other, and commits what they changed. There is one host; what
+// differs between topologies is the [Store] it is given.
+//
+// The path of a call: [Host.Service] or a running turn → resolve (type, method,
+// id, chain, deadline) → slot of the actor (queue) → activation (load, construct)
+// → method → commit or roll back → reply.
+//
+// Decisions about admission and call chains are made by the pure packages
+// internal/core/turn and internal/core/chain; this package feeds them.
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/deadline"
+	"github.com/francis-actors/francis/sdk/internal/actor"
+)
+
+// Config are the settings of a host.
+type Config struct {
+	// Store keeps the state of the actors. Required.
+	Store Store
+	// Logger receives what callers are not told: the text of plain errors, stacks
+	// of panics. Default: slog.Default().
+	Logger *slog.Logger
+	// ShutdownGrace is how long Run waits for turns when its context ends.
+	// Default: limit.ShutdownGrace.
+	ShutdownGrace time.Duration
+	// ViewWrote, when set, gives every view a state of its own and is told the
+	// actor and method of each view that wrote to it. It serves test kits.
+	ViewWrote func(actor, method string)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.ShutdownGrace == 0 {
+		c.ShutdownGrace = limit.ShutdownGrace
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	if c.Store == nil {
+		return errors.New("host: no store given")
+	}
+	if c.ShutdownGrace < 0 {
+		return errors.New("host: the shutdown grace is negative")
+	}
+	return nil
+}
+
+// Host runs the actors of one process. Its methods may be called concurrently.
+type Host struct {
+	cfg       Config
+	types     types
+	deadlines *deadline.Queue
+	pool      *pool
+
+	started atomic.Bool
+	// closing is set once no call from outside is accepted any more.
+	closing atomic.Bool
+	// ctx ends when the shutdown grace is over, and all turns with it.
+	ctx  context.Context
+	stop context.CancelFunc
+}
+
+// New returns a host. It accepts calls at once; Run only ends it.
+func New(cfg Config) (*Host, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Host{cfg: cfg, deadlines: deadline.NewQueue(), pool: newPool(), ctx: ctx, stop: stop}, nil
+}
+
+// RegisterActor makes the host serve an actor type.
+func (h *Host) RegisterActor(t *actor.Type) error { return h.types.add(h, t) }
+
+// Types lists the registered actor types.
+func (h *Host) Types() []*actor.Type { return h.types.list() }
+
+// Service returns the caller for code outside turns. A context that descends from
+// a turn carries the chain of its calls along.
+func (h *Host) Service() actor.Caller { return service{h} }
+
+type service struct{ host *Host }
+
+func (s service) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
+	return s.host.invoke(ctx, runningIn(ctx), call)
+}

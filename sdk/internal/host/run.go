@@ -1,0 +1,271 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/core/chain"
+	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/core/turn"
+	"github.com/francis-actors/francis/internal/deadline"
+	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/sdk/internal/actor"
+)
+
+// run is one run of one method: a turn or a view, from the call to the answer. It
+// is what the method sees as its turn, and the context that the method receives.
+//
+// A run whose caller can go away executes on a goroutine of the pool, so that the
+// caller need not wait for the method; any other on its caller's goroutine.
+type run struct {
+	table    *table
+	slot     *slot
+	method   *actor.Method
+	parent   context.Context
+	link     chain.Link
+	metadata actor.Metadata
+	req      proto.Message
+	ticket   turn.Ticket[holder]
+
+	// due is when the deadline passes, by the clock of the host's deadline queue;
+	// 0 is never. The parent context may end earlier.
+	due time.Duration
+	// ends is true when the deadline or the parent context can end the call.
+	ends     bool
+	deadline deadline.Entry
+	scope    scope
+
+	// activation is what the method runs on, from admission to the end.
+	activation *activation
+	// own is the state of this view alone, for test kits.
+	own proto.Message
+	// returned is true once the method has come back without a panic.
+	returned bool
+	// over is true once the turn has ended: it no longer calls anybody.
+	over atomic.Bool
+
+	// wake tells the caller that it may run (on its own goroutine) or that the
+	// answer is there. It is nil where nobody waits.
+	wake chan struct{}
+	// answered is set by who writes reply and err: the method's end or the
+	// deadline, whichever comes first.
+	answered atomic.Bool
+	reply    proto.Message
+	err      error
+}
+
+// holder is what a queue admits: a run, or the end of an activation.
+type holder interface {
+	// admitted lets the holder use the actor. It is called under the lock of the
+	// slot and must not block.
+	admitted()
+	// abort makes the holder give up, because the shutdown grace is over.
+	abort()
+}
+
+// result waits for the answer of a run that has arrived.
+func (r *run) result(verdict turn.Verdict) (proto.Message, error) {
+	switch {
+	case !r.ends && verdict == turn.Admitted:
+		r.execute()
+	case !r.ends:
+		<-r.wake
+		if !r.answered.Load() {
+			r.execute()
+		}
+	default:
+		r.await()
+	}
+	return r.reply, r.err
+}
+
+// await waits until the method has answered or the call has ended.
+func (r *run) await() {
+	select {
+	case <-r.wake:
+	case <-r.parent.Done():
+		r.end(r.parent.Err())
+		<-r.wake
+	}
+	if r.due > 0 {
+		r.table.host.deadlines.Stop(&r.deadline)
+	}
+}
+
+// Wake ends the call because its deadline has passed.
+func (r *run) Wake() { r.end(context.DeadlineExceeded) }
+
+// end gives up the call: a waiting run leaves the queue, a running method is told
+// through its context and goes on without a caller.
+func (r *run) end(cause error) {
+	waiting := r.slot.abandon(r)
+	r.scope.cancel(cause)
+	r.answer(nil, fault.Ended(cause, !waiting))
+}
+
+// abort gives up a run whose host stops.
+func (r *run) abort() {
+	if r.slot.abandon(r) {
+		r.answer(nil, fault.ShuttingDown())
+	}
+	r.scope.cancel(context.Canceled)
+}
+
+// admitted lets the run go on, on whichever goroutine it belongs to.
+func (r *run) admitted() {
+	if r.ends {
+		r.table.host.pool.run(r)
+		return
+	}
+	r.wake <- struct{}{}
+}
+
+// answer gives the caller its reply, once.
+func (r *run) answer(reply proto.Message, err error) {
+	if !r.answered.CompareAndSwap(false, true) {
+		return
+	}
+	r.reply, r.err = reply, err
+	if r.wake != nil {
+		r.wake <- struct{}{}
+	}
+}
+
+// execute runs the method. The run has been admitted.
+func (r *run) execute() {
+	var reply proto.Message
+	var err error
+	defer func() {
+		if !r.returned {
+			reply, err = nil, r.crashed(recover())
+		}
+		r.over.Store(true)
+		r.scope.cancel(context.Canceled)
+		r.slot.leave(&r.ticket)
+		r.answer(reply, err)
+	}()
+	reply, err = r.perform()
+	r.returned = true
+}
+
+// perform opens the actor if need be, calls the method, and commits or undoes
+// what it did.
+func (r *run) perform() (proto.Message, error) {
+	if err := r.slot.ready(r); err != nil {
+		return nil, err
+	}
+	r.activation = r.slot.activation
+	reply, err := r.method.Run((*turnContext)(r), r.activation.instance, r, r.req)
+	if r.method.View {
+		return r.viewed(reply, err)
+	}
+	if err != nil {
+		return nil, r.rolledBack(r.failed(err, francisv1.Reason_REASON_METHOD_FAILED))
+	}
+	reply, err = r.copyReply(reply)
+	if err != nil {
+		return nil, r.rolledBack(err)
+	}
+	if err := r.activation.commit(r); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// rolledBack undoes what the method did to the state and returns err.
+func (r *run) rolledBack(err error) error {
+	r.activation.rollback()
+	return err
+}
+
+// viewed ends a view.
+func (r *run) viewed(reply proto.Message, err error) (proto.Message, error) {
+	if r.own != nil && r.activation.differs(r.own) {
+		r.table.host.cfg.ViewWrote(r.name(), shortName(r.method.Procedure))
+	}
+	if err != nil {
+		return nil, r.failed(err, francisv1.Reason_REASON_METHOD_FAILED)
+	}
+	return r.copyReply(reply)
+}
+
+// copyReply copies what the method returned, so that the caller owns it: the
+// method may have returned a part of the state.
+func (r *run) copyReply(reply proto.Message) (proto.Message, error) {
+	if size := proto.Size(reply); size > limit.MaxMessage {
+		return nil, fault.TooLarge("the reply of "+r.method.Procedure, size, limit.MaxMessage)
+	}
+	return cloned(reply), nil
+}
+
+// failed is what the caller is told about an error of the actor's code. What it
+// is not told goes to the log.
+func (r *run) failed(err error, reason francisv1.Reason) error {
+	if !fault.Hidden(err) {
+		return fault.Method(err, reason, "")
+	}
+	id := callID()
+	r.Log().Error("the actor failed", "call", id, "error", err)
+	return fault.Method(err, reason, id)
+}
+
+// crashed ends a run whose method panicked, or ended its goroutine: the actor in
+// memory cannot be trusted any more.
+func (r *run) crashed(cause any) error {
+	r.slot.spoil()
+	id := callID()
+	if cause == nil {
+		cause = "runtime.Goexit was called"
+	}
+	r.Log().Error("the actor panicked", "call", id, "panic", cause, "stack", string(debug.Stack()))
+	return fault.Panicked(r.method.Procedure, id)
+}
+
+// callID names one failure in the log and in the error that its caller sees.
+func callID() string {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(id[:])
+}
+
+func (r *run) name() string { return r.link.Type + "/" + r.link.ID }
+
+// ID, Version, State, Metadata, Log and Invoke are what a method sees of its turn.
+
+func (r *run) ID() string { return r.link.ID }
+
+func (r *run) Version() uint64 { return r.activation.version }
+
+func (r *run) State() proto.Message {
+	if !r.method.View {
+		return r.activation.lend()
+	}
+	if r.table.host.cfg.ViewWrote == nil {
+		return r.activation.shared()
+	}
+	if r.own == nil {
+		r.own = proto.Clone(r.activation.shared())
+	}
+	return r.own
+}
+
+func (r *run) Metadata() actor.Metadata { return r.metadata }
+
+func (r *run) Log() *slog.Logger {
+	return r.table.host.cfg.Logger.With("actor", r.name(), "method", shortName(r.method.Procedure))
+}
+
+func (r *run) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
+	if r.over.Load() {
+		return nil, fault.TurnOver(r.name())
+	}
+	return r.table.host.invoke(ctx, r, call)
+}

@@ -1,0 +1,64 @@
+package sdk
+
+import (
+	"time"
+
+	"github.com/francis-actors/francis/sdk/internal/actor"
+)
+
+// ActorOption overrides a setting of the contract when an actor is registered.
+type ActorOption interface {
+	applyToActor(s *settings) error
+}
+
+// CallOption is a setting of one call.
+type CallOption interface {
+	applyToCall(c actor.Call) actor.Call
+}
+
+// TimeoutOption works for a registration and for a call.
+type TimeoutOption interface {
+	ActorOption
+	CallOption
+}
+
+type actorOption func(s *settings) error
+
+func (o actorOption) applyToActor(s *settings) error { return o(s) }
+
+// WithIdleTimeout sets how long an activation may lie unused before it leaves
+// memory, from 1 ms to 8760 h. Default: the contract's idle_timeout, else 5
+// minutes.
+func WithIdleTimeout(d time.Duration) ActorOption {
+	return actorOption(func(s *settings) error { return s.setIdleTimeout(d) })
+}
+
+// WithMaxPending sets how many calls may wait for one actor, from 1 to 1,000,000.
+// Default: the contract's max_pending, else 1,024.
+func WithMaxPending(n int) ActorOption {
+	return actorOption(func(s *settings) error { return s.setMaxPending(n) })
+}
+
+// WithMethodTimeout sets the deadline of the calls of one method that bring none,
+// from 1 ms to 24 h; method is its name in the contract. Default: the contract's
+// timeout of the method, else of the actor.
+func WithMethodTimeout(method string, d time.Duration) ActorOption {
+	return actorOption(func(s *settings) error { return s.setMethodTimeout(method, d) })
+}
+
+// WithTimeout bounds one call (the deadline of its context holds as well), or, at
+// registration, sets the deadline of all calls that bring none and whose method
+// declares none, from 1 ms to 24 h.
+func WithTimeout(d time.Duration) TimeoutOption { return timeout(d) }
+
+type timeout time.Duration
+
+func (t timeout) applyToActor(s *settings) error { return s.setTimeout(time.Duration(t)) }
+
+func (t timeout) applyToCall(c actor.Call) actor.Call {
+	c.Timeout = time.Duration(t)
+	if t == 0 {
+		c.Timeout = -1 // a timeout of zero has passed
+	}
+	return c
+}

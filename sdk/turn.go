@@ -1,0 +1,74 @@
+package sdk
+
+import (
+	"context"
+	"log/slog"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/francis-actors/francis/sdk/internal/actor"
+)
+
+// State is the constraint of an actor's state: a pointer to a generated message.
+type State interface{ proto.Message }
+
+// Turn is one run of a method that may change its actor. It is a value that a
+// method receives, valid until the method returns. Generated code embeds it in a
+// turn type for each actor.
+type Turn[S State] struct{ StatelessTurn }
+
+// State is the live state of the actor. What the method does to it is committed
+// when the method returns nil, and undone when it does not. It belongs to the
+// running turn: no goroutine may use it after the method has returned.
+func (t Turn[S]) State() S { return t.turn.State().(S) }
+
+// View is one run of a method that reads its actor, beside other views.
+type View[S State] struct{ StatelessView }
+
+// State is a snapshot of the actor's state, shared with other views. A write to it
+// is never committed, and the test kit reports it.
+func (v View[S]) State() S { return v.turn.State().(S) }
+
+// StatelessTurn is the turn of an actor without state. It is also a [Caller]: the
+// calls it makes belong to the chain of the call that it answers.
+type StatelessTurn struct{ turn actor.Turn }
+
+// ID is the id of the actor.
+func (t StatelessTurn) ID() string { return t.turn.ID() }
+
+// Version counts the records that the actor had committed before this turn.
+func (t StatelessTurn) Version() uint64 { return t.turn.Version() }
+
+// Metadata is what came along with the call, see [WithMetadata].
+func (t StatelessTurn) Metadata() Metadata { return Metadata{t.turn.Metadata()} }
+
+// Log is the host's logger, with the names of the actor and the method.
+func (t StatelessTurn) Log() *slog.Logger { return t.turn.Log() }
+
+// Invoke makes a turn a [Caller] for proxies. It fails once the method has
+// returned.
+func (t StatelessTurn) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
+	return t.turn.Invoke(ctx, call)
+}
+
+// StatelessView is the view of an actor without state. As a [Caller] it may call
+// only views.
+type StatelessView struct{ turn actor.Turn }
+
+// ID is the id of the actor.
+func (v StatelessView) ID() string { return v.turn.ID() }
+
+// Version counts the records that the actor had committed before this view.
+func (v StatelessView) Version() uint64 { return v.turn.Version() }
+
+// Metadata is what came along with the call, see [WithMetadata].
+func (v StatelessView) Metadata() Metadata { return Metadata{v.turn.Metadata()} }
+
+// Log is the host's logger, with the names of the actor and the method.
+func (v StatelessView) Log() *slog.Logger { return v.turn.Log() }
+
+// Invoke makes a view a [Caller] for proxies, of views only. It fails once the
+// method has returned.
+func (v StatelessView) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
+	return v.turn.Invoke(ctx, call)
+}
