@@ -121,7 +121,8 @@ func (p *problems) ambiguousMethods(service protoreflect.ServiceDescriptor) {
 		if other, ok := first[path]; ok {
 			p.add(Problem{At: method, Text: fmt.Sprintf(
 				"the methods %s and %s differ only in the case of the first letter, so the path /invoke/{type}/{id}/%s could mean either; rename one",
-				other, method.Name(), path)})
+				other, method.Name(), path,
+			)})
 			continue
 		}
 		first[path] = method.Name()

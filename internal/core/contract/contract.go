@@ -77,7 +77,7 @@ func Read(service protoreflect.ServiceDescriptor) (*Contract, []Problem) {
 }
 
 func (c *Contract) readOptions(found *problems) {
-	opts := proto.GetExtension(c.Service.Options(), francisv1.E_Actor).(*francisv1.ActorOptions)
+	opts, _ := proto.GetExtension(c.Service.Options(), francisv1.E_Actor).(*francisv1.ActorOptions)
 	at := optionOf(c.Service, francisv1.E_Actor, opts)
 	found.unknownFields(at)
 	c.Type = found.actorType(at, opts)
@@ -118,7 +118,8 @@ func (c *Contract) readMethod(desc protoreflect.MethodDescriptor, found *problem
 }
 
 func methodOptionsOf(desc protoreflect.MethodDescriptor) *francisv1.MethodOptions {
-	return proto.GetExtension(desc.Options(), francisv1.E_Method).(*francisv1.MethodOptions)
+	opts, _ := proto.GetExtension(desc.Options(), francisv1.E_Method).(*francisv1.MethodOptions)
+	return opts
 }
 
 func isView(desc protoreflect.MethodDescriptor) bool {

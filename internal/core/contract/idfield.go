@@ -52,7 +52,8 @@ func ExtensionIDProblems(extensions protoreflect.ExtensionDescriptors) []Problem
 }
 
 func marked(field protoreflect.FieldDescriptor) bool {
-	return proto.GetExtension(field.Options(), francisv1.E_ActorId).(bool)
+	id, _ := proto.GetExtension(field.Options(), francisv1.E_ActorId).(bool)
+	return id
 }
 
 // unfitID reports whether a field cannot carry an actor id, and adds why.

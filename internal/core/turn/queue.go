@@ -115,6 +115,10 @@ func (q *Queue[H]) Opened(t *Ticket[H]) {
 // Spoil says that the actor in memory can no longer be used. Nobody else is
 // admitted until the running tickets have left; the queue is cold then.
 func (q *Queue[H]) Spoil() {
+	if q.running.size == 0 {
+		q.open = false
+		return
+	}
 	q.spoiled = true
 }
 

@@ -87,6 +87,10 @@ func TestQueue(t *testing.T) {
 			[]string{"+v1", "open v1", "+v2", "spoil", "+v3", "-v1", "-v2", "+v4"},
 			[]string{"v1", "", "v2", "", "", "", "v3", ""},
 		},
+		"an idle actor that is spoiled is opened anew": {
+			[]string{"+t1", "open t1", "-t1", "spoil", "+v1", "+v2", "open v1"},
+			[]string{"t1", "", "", "", "v1", "", "v2"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +165,7 @@ func (s *simulation) step() {
 	case dice == 9 && s.loaded && s.rand.IntN(4) == 0:
 		s.trace = append(s.trace, "spoil")
 		s.queue.Spoil()
-		s.loaded, s.spoiled = false, true
+		s.loaded, s.spoiled = false, len(s.running) > 0
 	}
 	s.open()
 	s.drain()

@@ -50,7 +50,7 @@ func (p *printer) results(method model.Method) string {
 
 func (p *printer) unimplemented(a *model.Actor) {
 	p.paragraphs([]string{
-		fmt.Sprintf("%s answers every method of [%s] with an error.", a.Unimplemented, a.Interface),
+		fmt.Sprintf("%s answers every method of [%s] with the code unimplemented.", a.Unimplemented, a.Interface),
 		"Embed it so that a new rpc of the contract does not break the build.",
 	}, deprecationOf(a.Proto.Comments, a.Service))
 	p.P("type ", a.Unimplemented, " struct{}")

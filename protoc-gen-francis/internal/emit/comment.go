@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -14,7 +15,12 @@ const deprecation = "Deprecated: Do not use."
 // paragraph after it, then that the declaration is deprecated, if it is and the
 // comment does not say so in its author's words.
 func (p *printer) doc(comments protogen.CommentSet, desc protoreflect.Descriptor, ours ...string) {
-	p.paragraphs(commentLines(comments.Leading), ours, deprecationOf(comments, desc))
+	lines := commentLines(comments.Leading)
+	var deprecated []string
+	if authorsDeprecation(lines) == nil {
+		deprecated = deprecationOf(comments, desc)
+	}
+	p.paragraphs(lines, ours, deprecated)
 }
 
 // paragraphs writes one comment of several paragraphs; empty ones are left out.
@@ -37,14 +43,31 @@ func (p *printer) paragraphs(paragraphs ...[]string) {
 // goComment writes the space after the slashes that no directive has.
 func goComment(line string) string { return strings.TrimRight("// "+line, " ") }
 
+// deprecationOf is the paragraph that marks what is generated for a deprecated
+// declaration: its author's, if the comment has one, else ours.
 func deprecationOf(comments protogen.CommentSet, desc protoreflect.Descriptor) []string {
 	if !isDeprecated(desc) {
 		return nil
 	}
-	if strings.Contains("\n\n"+strings.Join(commentLines(comments.Leading), "\n"), "\n\nDeprecated:") {
-		return nil
+	if lines := authorsDeprecation(commentLines(comments.Leading)); lines != nil {
+		return lines
 	}
 	return []string{deprecation}
+}
+
+// authorsDeprecation returns the paragraph of a comment that begins with
+// "Deprecated:", or nil.
+func authorsDeprecation(lines []string) []string {
+	for i, line := range lines {
+		if strings.HasPrefix(line, "Deprecated:") && (i == 0 || lines[i-1] == "") {
+			rest := lines[i:]
+			if end := slices.Index(rest, ""); end >= 0 {
+				rest = rest[:end]
+			}
+			return rest
+		}
+	}
+	return nil
 }
 
 func isDeprecated(desc protoreflect.Descriptor) bool {

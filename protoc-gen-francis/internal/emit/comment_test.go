@@ -45,20 +45,22 @@ func FuzzComment(f *testing.F) {
 	f.Add("go:build x\n+build y\n line z:1\n")
 	f.Add("*/ \x00 \r\n\ufeff\xff\u2028 `")
 	f.Fuzz(func(t *testing.T, comment string) {
-		src := "package p\n\n"
+		var src strings.Builder
+		src.WriteString("package p\n\n")
 		for _, line := range commentLines(protogen.Comments(comment)) {
 			line = goComment(line)
 			if constraint.IsGoBuild(line) || constraint.IsPlusBuild(line) || strings.HasPrefix(line, "//line ") {
 				t.Errorf("%q is a directive", line)
 			}
-			src += line + "\n"
+			src.WriteString(line + "\n")
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), "", src+"type T int\n", parser.ParseComments)
+		src.WriteString("type T int\n")
+		file, err := parser.ParseFile(token.NewFileSet(), "", src.String(), parser.ParseComments)
 		if err != nil {
-			t.Fatalf("%v in\n%s", err, src)
+			t.Fatalf("%v in\n%s", err, src.String())
 		}
 		if len(file.Decls) != 1 || len(file.Decls[0].(*ast.GenDecl).Specs) != 1 {
-			t.Errorf("the comment declares something:\n%s", src)
+			t.Errorf("the comment declares something:\n%s", src.String())
 		}
 	})
 }

@@ -61,7 +61,8 @@ func (p *printer) resolveImports() []contract.Problem {
 		if actor := p.file.Declared[alias]; actor != nil {
 			problems = append(problems, contract.Problem{At: p.file.Actors[0].Service, Text: fmt.Sprintf(
 				"the Go package %s is imported as %s, which is also a Go name of the actor %s; rename the service, or change the last element of that go_package",
-				ident.GoImportPath, alias, actor.Service.Name())})
+				ident.GoImportPath, alias, actor.Service.Name(),
+			)})
 		}
 	}
 	return problems

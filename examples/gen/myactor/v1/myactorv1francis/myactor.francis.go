@@ -25,7 +25,7 @@ type MyActor interface {
 	Get(ctx context.Context, view MyActorView, req *v1.GetRequest) (*v1.GetResponse, error)
 }
 
-// UnimplementedMyActor answers every method of [MyActor] with an error.
+// UnimplementedMyActor answers every method of [MyActor] with the code unimplemented.
 // Embed it so that a new rpc of the contract does not break the build.
 type UnimplementedMyActor struct{}
 

@@ -29,7 +29,7 @@ type ProbeActor interface {
 	Hidden(ctx context.Context, turn ProbeActorTurn, req *v1.HiddenRequest) (*v1.HiddenResponse, error)
 }
 
-// UnimplementedProbeActor answers every method of [ProbeActor] with an error.
+// UnimplementedProbeActor answers every method of [ProbeActor] with the code unimplemented.
 // Embed it so that a new rpc of the contract does not break the build.
 type UnimplementedProbeActor struct{}
 
@@ -110,7 +110,7 @@ type RelayActor interface {
 	Number(ctx context.Context, view RelayActorView, req *v1.NumberRequest) (*v1.NumberResponse, error)
 }
 
-// UnimplementedRelayActor answers every method of [RelayActor] with an error.
+// UnimplementedRelayActor answers every method of [RelayActor] with the code unimplemented.
 // Embed it so that a new rpc of the contract does not break the build.
 type UnimplementedRelayActor struct{}
 

@@ -1,0 +1,20 @@
+module example.com/shop
+
+go 1.26.0
+
+tool (
+	github.com/francis-actors/francis/protoc-gen-francis
+	google.golang.org/protobuf/cmd/protoc-gen-go
+)
+
+replace github.com/francis-actors/francis => ../../..
+
+require (
+	github.com/francis-actors/francis v0.0.0-00010101000000-000000000000
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	connectrpc.com/connect/v2 v2.0.2 // indirect
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+)
