@@ -62,7 +62,7 @@ func call[Res any, PRes message[Res]](ctx context.Context, ref Ref, c actor.Call
 	}
 	res, ok := reply.(PRes)
 	if !ok {
-		return nil, fault.Malformed(connect.CodeInternal, fmt.Sprintf("%s answered with %T instead of %T; generate the code of caller and actor from one contract", c.Procedure, reply, res))
+		return nil, fault.WrongReply(fmt.Sprintf("%s answered with %T instead of %T; generate the code of caller and actor from one contract", c.Procedure, reply, res))
 	}
 	return res, nil
 }

@@ -20,8 +20,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/francis-actors/francis/examples/internal/counter"
 	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
+	"github.com/francis-actors/francis/examples/internal/counter"
 	"github.com/francis-actors/francis/sdk/francistest"
 )
 
@@ -52,7 +52,14 @@ func run(ctx context.Context, address string) error {
 		return fmt.Errorf("%w; choose another address with -address", err)
 	}
 	slog.Info("serving", "try", fmt.Sprintf(`curl -X POST http://%s/invoke/myactor/id1/increment --data '{"In": 42}'`, listener.Addr()))
-	return errors.Join(serve(ctx, listener, host.Gateway()), host.Run(ctx))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		defer stop() // without its HTTP server the host has nothing to do
+		served <- serve(ctx, listener, host.Gateway())
+	}()
+	return errors.Join(host.Run(ctx), <-served)
 }
 
 // serve answers HTTP/1.1 and, for gRPC, HTTP/2 without TLS.

@@ -77,16 +77,23 @@ func (q *Queue) Stop(e *Entry) bool {
 	return true
 }
 
-// Close forgets every entry. Nobody may set an entry any more.
+// Close forgets every entry. Nobody may set an entry any more; a Stop that comes
+// late finds it gone.
 func (q *Queue) Close() {
 	for i := range q.stripes {
-		s := &q.stripes[i]
-		s.mu.Lock()
-		s.heap = nil
-		if s.timer != nil {
-			s.timer.Stop()
-		}
-		s.mu.Unlock()
+		q.stripes[i].close()
+	}
+}
+
+func (s *stripe) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.heap {
+		e.place, e.sleeper = 0, nil
+	}
+	s.heap = nil
+	if s.timer != nil {
+		s.timer.Stop()
 	}
 }
 

@@ -29,9 +29,10 @@ const detailName = "francis.v1.ErrorDetail"
 // turns to drain, short enough for a caller with a deadline.
 const retryDelay = 50 * time.Millisecond
 
-// New makes an error with a detail.
+// New makes an error with a detail. The message may hold what came from outside:
+// gRPC would drop code and detail of one that is not valid UTF-8.
 func New(code connect.Code, detail *francisv1.ErrorDetail, message string) *connect.Error {
-	err := connect.NewError(code, message)
+	err := connect.NewError(code, strings.ToValidUTF8(message, "\uFFFD"))
 	packed, packErr := connectproto.NewErrorDetail(detail)
 	if packErr != nil { // only a message with invalid UTF-8 fails to encode
 		return err
@@ -41,7 +42,7 @@ func New(code connect.Code, detail *francisv1.ErrorDetail, message string) *conn
 
 // Detail returns the detail that err carries, nil when it has none.
 func Detail(err error) *francisv1.ErrorDetail {
-	coded, ok := errors.AsType[*connect.Error](err)
+	coded, ok := codedIn(err)
 	if !ok {
 		return nil
 	}
@@ -56,6 +57,13 @@ func Detail(err error) *francisv1.ErrorDetail {
 		}
 	}
 	return nil
+}
+
+// codedIn returns the *connect.Error in err. A nil one is none: it is what a method
+// returns that declared a variable of this type and had no error.
+func codedIn(err error) (*connect.Error, bool) {
+	coded, ok := errors.AsType[*connect.Error](err)
+	return coded, ok && coded != nil
 }
 
 func refused(code connect.Code, reason francisv1.Reason, message string) *connect.Error {
@@ -86,7 +94,7 @@ func NoEndpoint(httpMethod, path string) *connect.Error {
 
 // Unreadable is the error of a request that could not be received.
 func Unreadable(err error) *connect.Error {
-	coded, ok := errors.AsType[*connect.Error](err)
+	coded, ok := codedIn(err)
 	if !ok {
 		return Malformed(connect.CodeInvalidArgument, "the request cannot be read")
 	}
@@ -179,6 +187,14 @@ func StateMismatch(actor, why string) *connect.Error {
 // Malformed is the error of a message that cannot be decoded or encoded.
 func Malformed(code connect.Code, message string) *connect.Error {
 	return refused(code, francisv1.Reason_REASON_MALFORMED, message)
+}
+
+// WrongReply is the error of a call whose reply is of no use to its caller. The
+// turn that made the reply may have been committed.
+func WrongReply(message string) *connect.Error {
+	return New(connect.CodeInternal, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_MALFORMED, Outcome: unknown,
+	}, message)
 }
 
 // Panicked is the error of a turn whose method or constructor panicked.

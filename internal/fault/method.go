@@ -13,7 +13,7 @@ import (
 // the worker: it does unless the actor's author made a *connect.Error of it or it
 // says that the context ended.
 func Hidden(err error) bool {
-	_, coded := errors.AsType[*connect.Error](err)
+	_, coded := codedIn(err)
 	return !coded && !ended(err)
 }
 
@@ -22,7 +22,7 @@ func Hidden(err error) bool {
 // details of a *connect.Error are kept, and the text of any other error is
 // replaced by the call id under which the worker logged it.
 func Method(err error, reason francisv1.Reason, callID string) *connect.Error {
-	coded, ok := errors.AsType[*connect.Error](err)
+	coded, ok := codedIn(err)
 	switch {
 	case ok:
 		return relayed(coded, reason)
@@ -38,7 +38,7 @@ func Method(err error, reason francisv1.Reason, callID string) *connect.Error {
 // Received turns what a transport returned into the one type of our errors. An
 // error without a verdict of the other side says nothing of the outcome.
 func Received(err error) *connect.Error {
-	if coded, ok := errors.AsType[*connect.Error](err); ok {
+	if coded, ok := codedIn(err); ok {
 		return coded
 	}
 	if ended(err) {

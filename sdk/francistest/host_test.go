@@ -177,17 +177,27 @@ func TestCallInTurnHasDefaultDeadline(t *testing.T) {
 }
 
 // Two turns that call each other's actors in separate chains wait for each other:
-// their deadlines end it.
+// the deadline of the first call ends it, and the other goes on. One begins later,
+// because nothing is promised where both deadlines pass together.
 func TestCrossedChainsEnd(t *testing.T) {
 	inBubble(t, func(f fixture) {
-		results := make(chan error, 2)
-		cross := func(from, to string) {
-			results <- f.play(context.Background(), from, &behaviourv1.Script{Sleep: durationpb.New(time.Second), Call: []string{to}})
+		cross := func(from, to string) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				done <- f.play(context.Background(), from, &behaviourv1.Script{Sleep: durationpb.New(time.Second), Call: []string{to}})
+			}()
+			return done
 		}
-		go cross("a", "b")
-		go cross("b", "a")
-		for range 2 {
-			f.wantError(<-results, connect.CodeDeadlineExceeded, francisv1.Reason_REASON_DEADLINE, sdk.OutcomeNothingHappened)
+		start := time.Now()
+		first := cross("a", "b")
+		time.Sleep(time.Second / 2)
+		second := cross("b", "a")
+		f.wantError(<-first, connect.CodeDeadlineExceeded, francisv1.Reason_REASON_DEADLINE, sdk.OutcomeNothingHappened)
+		if took := time.Since(start); took != 31*time.Second {
+			f.Errorf("the first call inside a turn ended after %v, want 31s", took)
+		}
+		if err := <-second; err != nil {
+			f.Errorf("the other turn: %v", err)
 		}
 	})
 }
@@ -333,7 +343,9 @@ func TestTurnIsNoCallerAfterItsEnd(t *testing.T) {
 }
 
 // keeper keeps its turn beyond the method.
-type keeper struct{ kept *behaviourv1francis.RelayActorTurn }
+type keeper struct {
+	kept *behaviourv1francis.RelayActorTurn
+}
 
 func (k keeper) Send(_ context.Context, turn behaviourv1francis.RelayActorTurn, _ *behaviourv1.SendRequest) (*behaviourv1.SendResponse, error) {
 	*k.kept = turn

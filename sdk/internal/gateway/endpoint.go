@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -57,11 +58,11 @@ func (g *Gateway) method(typ *actor.Type, method *actor.Method) connect.Method {
 
 // serve answers one call.
 func (g *Gateway) serve(ctx context.Context, typ *actor.Type, method *actor.Method, stream connect.ServerStream) error {
+	forbidCaching(ctx)
 	req := method.Request.New().Interface()
 	if err := stream.Receive(req); err != nil {
 		return fault.Unreadable(err)
 	}
-	forbidCaching(ctx)
 	id, err := actorID(ctx, method, req)
 	if err != nil {
 		return err
@@ -131,6 +132,9 @@ func headerID(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	escaped := info.RequestHeader().Get(actor.IDHeader)
+	if slices.ContainsFunc(info.RequestHeader().Values(actor.IDHeader), func(line string) bool { return line != escaped }) {
+		return "", fault.InvalidID("the header " + actor.IDHeader + " is given twice, with different values; send it once")
+	}
 	id, err := name.UnescapeID(escaped)
 	if err != nil {
 		return "", fault.InvalidID("the header " + actor.IDHeader + " is not percent-encoded: " + err.Error())

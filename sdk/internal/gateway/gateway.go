@@ -6,6 +6,7 @@ package gateway
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
@@ -43,7 +45,7 @@ type Gateway struct {
 // New returns a gateway to the actors of directory.
 func New(directory Directory) *Gateway {
 	g := &Gateway{directory: directory, mux: http.NewServeMux(), errors: connecthttp.NewErrorWriter()}
-	g.mux.HandleFunc("POST /invoke/{type}/{id}/{method}", g.invoke)
+	g.mux.HandleFunc("POST /invoke/{type}/{idAndMethod...}", g.invoke)
 	g.mux.HandleFunc("/{service}/{method}", g.call)
 	g.mux.HandleFunc("/", g.noEndpoint)
 	return g
@@ -56,30 +58,59 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // call serves Connect, gRPC and gRPC-Web.
 func (g *Gateway) call(w http.ResponseWriter, r *http.Request) {
-	service := protoreflect.FullName(r.PathValue("service"))
+	typ := g.typeOf(protoreflect.FullName(r.PathValue("service")))
+	if typ == nil {
+		g.noEndpoint(w, r)
+		return
+	}
+	if method := typ.Methods[r.URL.Path]; method == nil || method.Internal {
+		g.fail(w, r, fault.UnknownMethod(typ.Name, r.PathValue("method")))
+		return
+	}
+	g.endpoint(typ).rpc.ServeHTTP(w, r)
+}
+
+// typeOf returns the actor type whose contract is the service, nil for none.
+func (g *Gateway) typeOf(service protoreflect.FullName) *actor.Type {
 	for _, typ := range g.directory.Types() {
 		if typ.Service.FullName() == service {
-			g.endpoint(typ).rpc.ServeHTTP(w, r)
-			return
+			return typ
 		}
 	}
-	g.noEndpoint(w, r)
+	return nil
 }
 
 // invoke serves people: the request is handed to the method's Connect endpoint,
 // with the id from the path and the body as JSON unless it says protobuf.
 func (g *Gateway) invoke(w http.ResponseWriter, r *http.Request) {
+	id, called, ok := idAndMethod(r)
+	if !ok {
+		g.noEndpoint(w, r)
+		return
+	}
 	typ, err := g.typeNamed(r.PathValue("type"))
 	if err != nil {
 		g.fail(w, r, err)
 		return
 	}
-	method := methodNamed(typ, r.PathValue("method"))
+	method := methodNamed(typ, called)
 	if method == nil {
-		g.fail(w, r, fault.UnknownMethod(typ.Name, r.PathValue("method")))
+		g.fail(w, r, fault.UnknownMethod(typ.Name, called))
 		return
 	}
-	g.endpoint(typ).people.ServeHTTP(w, asConnect(r, method, r.PathValue("id")))
+	g.endpoint(typ).people.ServeHTTP(w, asConnect(r, method, id))
+}
+
+// idAndMethod are the last segments of /invoke/{type}/{id}/{method}. The mux cannot
+// tell them apart: for it no wildcard matches the segment %2F, a valid id.
+func idAndMethod(r *http.Request) (id, method string, ok bool) {
+	segments := strings.Split(r.URL.EscapedPath(), "/")
+	if len(segments) != 5 {
+		return "", "", false
+	}
+	id, idErr := name.UnescapeID(segments[3])
+	method, methodErr := url.PathUnescape(segments[4])
+	return id, method, idErr == nil && methodErr == nil && method != ""
 }
 
 func (g *Gateway) typeNamed(name string) (*actor.Type, error) {
@@ -109,9 +140,9 @@ func methodNamed(typ *actor.Type, name string) *actor.Method {
 // asConnect is r as a unary Connect request to a method of the actor id.
 func asConnect(r *http.Request, method *actor.Method, id string) *http.Request {
 	connect := r.WithContext(withPathID(r.Context(), id))
-	url := *r.URL
-	url.Path, url.RawPath = method.Procedure, ""
-	connect.URL = &url
+	target := *r.URL
+	target.Path, target.RawPath = method.Procedure, ""
+	connect.URL = &target
 	connect.Header = r.Header.Clone()
 	if connect.Header.Get("Content-Type") != "application/proto" {
 		connect.Header.Set("Content-Type", "application/json")

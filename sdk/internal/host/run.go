@@ -104,11 +104,12 @@ func (r *run) await() {
 func (r *run) Wake() { r.end(context.DeadlineExceeded) }
 
 // end gives up the call: a waiting run leaves the queue, a running method is told
-// through its context and goes on without a caller.
+// through its context and goes on without a caller. The caller is answered first:
+// a method that gives up at once would race for what it is told.
 func (r *run) end(cause error) {
 	waiting := r.slot.abandon(r)
-	r.scope.cancel(cause)
 	r.answer(nil, fault.Ended(cause, !waiting))
+	r.scope.cancel(cause)
 }
 
 // abort gives up a run whose host stops.
