@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -30,10 +31,22 @@ func buf(tb testing.TB, args ...string) string {
 }
 
 func bufCommand(args ...string) *exec.Cmd {
-	cmd := exec.Command("go", append([]string{"tool", "-modfile=tools/go.mod", "buf"}, args...)...)
+	cmd := exec.Command(bufBinary(), args...)
 	cmd.Dir = root
 	return cmd
 }
+
+// bufBinary is the path of the pinned buf. It is built once: tests that run at the
+// same time would each build it when the cache is cold.
+var bufBinary = sync.OnceValue(func() string {
+	find := exec.Command("go", "tool", "-n", "-modfile=tools/go.mod", "buf")
+	find.Dir, find.Stderr = root, os.Stderr
+	path, err := find.Output()
+	if err != nil {
+		panic("build buf: " + err.Error()) //nolint:forbidigo // no test can run without it
+	}
+	return strings.TrimSpace(string(path))
+})
 
 // command runs a command in a folder, and fails the test with what it printed if it
 // fails.

@@ -26,7 +26,7 @@ func TestUserModule(t *testing.T) {
 	}
 	command(t, dir, "go", "mod", "edit", "-replace", "github.com/francis-actors/francis="+main)
 	francis := strings.TrimSpace(command(t, dir, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/francis-actors/francis"))
-	bin := bufBinary(t)
+	bin := bufBinary()
 	command(t, dir, bin, "export", francis+"/proto", "--path", francis+"/proto/francis/v1", "-o", "third_party/francis")
 	command(t, dir, bin, "lint")
 	command(t, dir, bin, "generate")
@@ -57,10 +57,4 @@ func keepTidy(t *testing.T, source, tidied string) {
 			t.Errorf("go mod tidy changes %s (%s); run: go test ./protoc-gen-francis -run TestUserModule -update", filepath.Join(source, name), difference(got, want))
 		}
 	}
-}
-
-// bufBinary returns the path of the pinned buf, for runs outside the main module.
-func bufBinary(t *testing.T) string {
-	t.Helper()
-	return strings.TrimSpace(command(t, root, "go", "tool", "-n", "-modfile=tools/go.mod", "buf"))
 }

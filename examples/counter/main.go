@@ -31,8 +31,9 @@ func main() {
 	address := flag.String("address", "127.0.0.1:8081", "where to serve HTTP")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *address); err != nil {
+	err := run(ctx, *address)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "counter:", err)
 		os.Exit(1)
 	}

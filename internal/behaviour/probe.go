@@ -6,6 +6,7 @@ package behaviour
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime"
 	"sync"
 	"time"
@@ -131,9 +132,7 @@ func (a *probe) Read(ctx context.Context, view behaviourv1francis.ProbeActorView
 	res := &behaviourv1.ReadResponse{
 		Sum: state.GetSum(), Version: view.Version(), Constructed: a.probes.Constructed(view.ID()), Metadata: map[string]string{},
 	}
-	for key, value := range view.Metadata().All() {
-		res.Metadata[key] = value
-	}
+	maps.Insert(res.Metadata, view.Metadata().All())
 	if req.GetScript().GetReturnState() {
 		res.State = state
 	}

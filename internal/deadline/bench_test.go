@@ -32,15 +32,15 @@ func BenchmarkSetStop(b *testing.B) {
 	}
 }
 
-// benchmark runs what each of several goroutines makes, alone and beside others.
-func benchmark(b *testing.B, timers int, make func() func()) {
+// benchmark runs what each of several goroutines starts, alone and beside others.
+func benchmark(b *testing.B, timers int, start func() func()) {
 	b.Helper()
 	for range timers {
 		defer time.AfterFunc(time.Hour, func() {}).Stop()
 	}
 	b.Run("alone", func(b *testing.B) {
 		b.ReportAllocs()
-		one := make()
+		one := start()
 		for b.Loop() {
 			one()
 		}
@@ -48,7 +48,7 @@ func benchmark(b *testing.B, timers int, make func() func()) {
 	b.Run("parallel", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
-			one := make()
+			one := start()
 			for pb.Next() {
 				one()
 			}

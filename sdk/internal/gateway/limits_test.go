@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -199,15 +198,6 @@ func measure(attempt func()) cost {
 	took, cpu := time.Since(start), cpuTime()-cpu
 	runtime.ReadMemStats(&after)
 	return cost{took, cpu, after.TotalAlloc - before.TotalAlloc}
-}
-
-// cpuTime is what the process has used.
-func cpuTime() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return 0
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // Over a real connection, too, a body without an end is answered, and the client

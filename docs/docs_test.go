@@ -1,0 +1,117 @@
+// Package docs_test holds the documents to the code: what they quote is there, what they list is complete, and what they
+// link exists.
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+)
+
+const root = ".."
+
+var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/contract.md", "docs/testing.md"}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// fence is a fenced block that follows a mark on the line before it.
+var fence = regexp.MustCompile("(?m)^<!-- ([^\n]*) -->\n```[a-z]*\n((?s:.*?))^```$")
+
+// blocks calls see with the content of every block whose mark starts with prefix.
+func blocks(document, prefix string, see func(rest, content string)) {
+	for _, match := range fence.FindAllStringSubmatch(document, -1) {
+		if rest, ok := strings.CutPrefix(match[1], prefix); ok {
+			see(rest, match[2])
+		}
+	}
+}
+
+// TestSnippets wants what a document quotes to stand in the file it comes from.
+func TestSnippets(t *testing.T) {
+	t.Parallel()
+	quoted := 0
+	for _, path := range documents {
+		blocks(read(t, path), "from: ", func(source, snippet string) {
+			quoted++
+			snippet = strings.TrimPrefix(snippet, "# "+filepath.Base(source)+"\n")
+			if !strings.Contains(read(t, source), snippet) {
+				t.Errorf("%s quotes from %s what does not stand there:\n%s", path, source, snippet)
+			}
+		})
+	}
+	if quoted == 0 {
+		t.Error("no document quotes anything; is the pattern of this test right?")
+	}
+}
+
+// TestErrors wants the errors in the reference to be those that the plugin's tests hold.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	held := read(t, "protoc-gen-francis/bad_test.go") + read(t, "protoc-gen-francis/main_test.go")
+	listed := 0
+	blocks(read(t, "docs/contract.md"), "errors", func(_, errors string) {
+		for line := range strings.Lines(errors) {
+			listed++
+			if line = strings.TrimSpace(line); !strings.Contains(held, line) {
+				t.Errorf("no test of the plugin holds the error\n%s", line)
+			}
+		}
+	})
+	if listed == 0 {
+		t.Error("the reference lists no errors; is the pattern of this test right?")
+	}
+}
+
+// TestOptions wants the reference to know every option.
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	reference := read(t, "docs/contract.md")
+	options := francisv1.File_francis_v1_options_proto
+	names := []protoreflect.Name{}
+	for i := range options.Messages().Len() {
+		fields := options.Messages().Get(i).Fields()
+		for j := range fields.Len() {
+			names = append(names, fields.Get(j).Name())
+		}
+	}
+	for _, name := range names {
+		if !strings.Contains(reference, "\n| `"+string(name)+"` |") {
+			t.Errorf("docs/contract.md has no row for the option %s", name)
+		}
+	}
+	for i := range options.Extensions().Len() {
+		if name := options.Extensions().Get(i).FullName(); !strings.Contains(reference, "("+string(name)+")") {
+			t.Errorf("docs/contract.md does not mention the option (%s)", name)
+		}
+	}
+}
+
+// TestLinks wants what a document links in the repository to exist.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#]+)`)
+	for _, path := range documents {
+		for _, match := range link.FindAllStringSubmatch(read(t, path), -1) {
+			if strings.Contains(match[1], "://") {
+				continue
+			}
+			target := filepath.Join(root, filepath.Dir(filepath.FromSlash(path)), filepath.FromSlash(match[1]))
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s links %s: %v", path, match[1], err)
+			}
+		}
+	}
+}
