@@ -117,6 +117,18 @@ const (
 	Reason_REASON_MALFORMED Reason = 16
 	// The commit of the turn was refused or failed.
 	Reason_REASON_COMMIT_FAILED Reason = 17
+	// The worker was declared dead, or never joined: it joins under a new id.
+	Reason_REASON_WORKER_DEAD Reason = 18
+	// Other workers serve the actor type by another contract.
+	Reason_REASON_TYPE_CONFLICT Reason = 19
+	// Another worker is reached at this address, and still answers there.
+	Reason_REASON_ADDRESS_TAKEN Reason = 20
+	// The store has no room for a write.
+	Reason_REASON_STORE_FULL Reason = 21
+	// The store failed, or holds something damaged.
+	Reason_REASON_STORE_FAILED Reason = 22
+	// The connection to the worker of the actor was lost.
+	Reason_REASON_LINK_LOST Reason = 23
 )
 
 // Enum value maps for Reason.
@@ -140,6 +152,12 @@ var (
 		15: "REASON_STATE_MISMATCH",
 		16: "REASON_MALFORMED",
 		17: "REASON_COMMIT_FAILED",
+		18: "REASON_WORKER_DEAD",
+		19: "REASON_TYPE_CONFLICT",
+		20: "REASON_ADDRESS_TAKEN",
+		21: "REASON_STORE_FULL",
+		22: "REASON_STORE_FAILED",
+		23: "REASON_LINK_LOST",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":       0,
@@ -160,6 +178,12 @@ var (
 		"REASON_STATE_MISMATCH":    15,
 		"REASON_MALFORMED":         16,
 		"REASON_COMMIT_FAILED":     17,
+		"REASON_WORKER_DEAD":       18,
+		"REASON_TYPE_CONFLICT":     19,
+		"REASON_ADDRESS_TAKEN":     20,
+		"REASON_STORE_FULL":        21,
+		"REASON_STORE_FAILED":      22,
+		"REASON_LINK_LOST":         23,
 	}
 )
 
@@ -301,7 +325,7 @@ const file_francis_v1_errors_proto_rawDesc = "" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18OUTCOME_NOTHING_HAPPENED\x10\x01\x12\x13\n" +
-	"\x0fOUTCOME_UNKNOWN\x10\x02*\xb9\x03\n" +
+	"\x0fOUTCOME_UNKNOWN\x10\x02*\xcb\x04\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_METHOD_FAILED\x10\x01\x12\x13\n" +
@@ -321,7 +345,13 @@ const file_francis_v1_errors_proto_rawDesc = "" +
 	"\x10REASON_TOO_LARGE\x10\x0e\x12\x19\n" +
 	"\x15REASON_STATE_MISMATCH\x10\x0f\x12\x14\n" +
 	"\x10REASON_MALFORMED\x10\x10\x12\x18\n" +
-	"\x14REASON_COMMIT_FAILED\x10\x11B<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
+	"\x14REASON_COMMIT_FAILED\x10\x11\x12\x16\n" +
+	"\x12REASON_WORKER_DEAD\x10\x12\x12\x18\n" +
+	"\x14REASON_TYPE_CONFLICT\x10\x13\x12\x18\n" +
+	"\x14REASON_ADDRESS_TAKEN\x10\x14\x12\x15\n" +
+	"\x11REASON_STORE_FULL\x10\x15\x12\x17\n" +
+	"\x13REASON_STORE_FAILED\x10\x16\x12\x14\n" +
+	"\x10REASON_LINK_LOST\x10\x17B<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
 
 var (
 	file_francis_v1_errors_proto_rawDescOnce sync.Once
