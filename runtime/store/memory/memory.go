@@ -1,0 +1,101 @@
+// Package memory is a store that lives as long as its process: for tests, and for a
+// runtime that shall forget everything. It passes the same suite as the others.
+package memory
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+)
+
+// forgetAtOnce bounds the identities that one call of Forget drops.
+const forgetAtOnce = 1_000
+
+// Store is a store.Store in memory.
+type Store struct {
+	cluster.Keeper
+
+	mu sync.Mutex
+	// table, actors and closed are under mu.
+	table  *cluster.Table
+	actors map[actorKey]row
+	closed bool
+
+	failed chan struct{}
+}
+
+type actorKey struct{ typ, id string }
+
+// row is an actor. Its state is never changed, only replaced.
+type row struct {
+	state *runtimev1.State
+	// emptied is when the actor lost its state; zero while it has one.
+	emptied time.Time
+}
+
+// New is an empty store of a new cluster.
+func New() *Store {
+	s := &Store{
+		table:  cluster.NewTable(store.Cluster{ID: rand.Text(), Generation: 1}),
+		actors: map[actorKey]row{},
+		failed: make(chan struct{}),
+	}
+	s.Keeper = cluster.NewKeeper(shell{s})
+	return s
+}
+
+// Failed implements store.Store; memory never fails.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Close implements store.Store. What was stored is gone.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return nil
+}
+
+// enter locks the store for a caller that still wants something.
+func (s *Store) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return store.ErrClosed
+	}
+	return nil
+}
+
+// shell is the store, as its keeper sees it.
+type shell struct{ *Store }
+
+// Change implements cluster.Driver.
+func (s shell) Change(ctx context.Context, transition func(*cluster.Table) (cluster.Change, error)) (store.Counter, error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	change, err := transition(s.table)
+	if err != nil {
+		return 0, err
+	}
+	s.table.Apply(change)
+	return s.table.Cluster.Counter, nil
+}
+
+// Read implements cluster.Driver.
+func (s shell) Read(read func(*cluster.Table)) error {
+	if err := s.enter(context.Background()); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	read(s.table)
+	return nil
+}

@@ -1,0 +1,120 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+)
+
+// Load implements store.Records.
+func (s *Store) Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	results := make([]*runtimev1.LoadResponse_Result, len(reads))
+	for i, read := range reads {
+		results[i] = s.load(worker, read)
+	}
+	return results, nil
+}
+
+func (s *Store) load(worker string, read *runtimev1.LoadRequest_Read) *runtimev1.LoadResponse_Result {
+	if !s.table.Owns(worker, read.GetActor(), read.GetFence()) {
+		return &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_EPOCH}
+	}
+	state := s.actors[keyOf(read.GetActor())].state
+	if state == nil {
+		state = &runtimev1.State{}
+	}
+	return &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, State: state}
+}
+
+// Commit implements store.Records.
+func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Counter, error) {
+	if err := store.CheckRecords(records); err != nil {
+		return nil, 0, err
+	}
+	if err := s.enter(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer s.mu.Unlock()
+	results := make([]*runtimev1.CommitResponse_Result, len(records))
+	applied := false
+	for i, record := range records {
+		results[i] = s.commit(worker, record)
+		applied = applied || results[i].GetVerdict() == runtimev1.Verdict_VERDICT_APPLIED
+	}
+	if applied {
+		s.table.Cluster.Counter++
+	}
+	return results, s.table.Cluster.Counter, nil
+}
+
+func (s *Store) commit(worker string, record *runtimev1.Record) *runtimev1.CommitResponse_Result {
+	if !s.table.Owns(worker, record.GetActor(), record.GetFence()) {
+		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_EPOCH}
+	}
+	key := keyOf(record.GetActor())
+	state := s.actors[key].state
+	switch verdict := store.Judge(state.GetIdentity(), record); verdict {
+	case runtimev1.Verdict_VERDICT_APPLIED:
+		s.actors[key] = after(state, record)
+		return &runtimev1.CommitResponse_Result{Verdict: verdict, Version: state.GetVersion() + 1}
+	case runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
+		return &runtimev1.CommitResponse_Result{Verdict: verdict, Version: state.GetVersion()}
+	default:
+		return &runtimev1.CommitResponse_Result{Verdict: verdict}
+	}
+}
+
+// after is the row that a record leaves.
+func after(state *runtimev1.State, record *runtimev1.Record) row {
+	next := row{state: store.After(record, state.GetVersion()+1)}
+	if record.GetMessage() == "" {
+		next.emptied = time.Now()
+	}
+	return next
+}
+
+// Forget implements store.Members.
+func (s *Store) Forget(ctx context.Context, age time.Duration) (bool, error) {
+	if err := s.enter(ctx); err != nil {
+		return false, err
+	}
+	defer s.mu.Unlock()
+	before := time.Now().Add(-age)
+	s.table.Apply(s.table.Forget(before))
+	forgotten := s.forgetActors(before)
+	if forgotten > 0 {
+		s.table.Cluster.Counter++
+	}
+	return forgotten == forgetAtOnce, nil
+}
+
+// forgetActors drops identities of actors without state and returns how many.
+func (s *Store) forgetActors(before time.Time) int {
+	forgotten := 0
+	for key, row := range s.actors {
+		if forgotten == forgetAtOnce {
+			break
+		}
+		if !row.emptied.IsZero() && row.emptied.Before(before) {
+			delete(s.actors, key)
+			forgotten++
+		}
+	}
+	return forgotten
+}
+
+func keyOf(actor *runtimev1.Actor) actorKey {
+	return actorKey{typ: actor.GetType(), id: actor.GetId()}
+}
+
+var (
+	_ store.Store    = (*Store)(nil)
+	_ cluster.Driver = shell{}
+)

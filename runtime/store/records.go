@@ -1,0 +1,28 @@
+package store
+
+import (
+	"context"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+)
+
+// Records keeps the state of actors.
+type Records interface {
+	// Load reads the state of actors for a worker and answers each read, in order:
+	// APPLIED with the state, STALE_EPOCH when the worker does not own the actor's
+	// shard at that epoch, DAMAGED when the stored state does not fit its checksum.
+	// It sees every record that was acknowledged before it.
+	Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error)
+	// Commit writes records of a worker, together with those of other calls in one
+	// transaction, and answers each, in order: APPLIED, ALREADY_APPLIED, STALE_EPOCH
+	// or STALE_BASE. A refused record never fails its neighbours. The counter is that
+	// of the transaction.
+	//
+	// A call carries at most one record of an actor, and every record is well formed;
+	// otherwise the call is ErrInvalid and nothing of it happens. A record without a
+	// message leaves the actor without state: only its identity stays, until Forget.
+	//
+	// After ErrFull nothing was written; after any other error it is unknown, and the
+	// same records sent again tell.
+	Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, Counter, error)
+}

@@ -1,0 +1,84 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+)
+
+// call is one caller who waits. Its goroutine leaves when its context ends; what the
+// call carries is then nobody's but the taker's.
+type call[Q, A any] struct {
+	ctx      context.Context
+	question Q
+	answer   chan answer[A]
+}
+
+type answer[A any] struct {
+	value A
+	err   error
+}
+
+// end answers the call, whether or not somebody still waits.
+func (c *call[Q, A]) end(value A, err error) {
+	c.answer <- answer[A]{value: value, err: err}
+}
+
+// ask puts a question into a queue and waits for the answer.
+func ask[Q, A any](ctx context.Context, q *queue[*call[Q, A]], question Q) (A, error) {
+	var none A
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	c := &call[Q, A]{ctx: ctx, question: question, answer: make(chan answer[A], 1)}
+	if !q.put(c) {
+		return none, store.ErrClosed
+	}
+	select {
+	case a := <-c.answer:
+		return a.value, a.err
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+}
+
+// refuse answers calls with an error.
+func refuse[Q, A any](calls []*call[Q, A], err error) {
+	var none A
+	for _, c := range calls {
+		c.end(none, err)
+	}
+}
+
+// write is what the writer is asked: one of three things.
+type write struct {
+	// transition changes the cluster table.
+	transition func(*cluster.Table) (cluster.Change, error)
+	// forget drops the identities of actors that had no state before that time.
+	forget time.Time
+	// records are to be committed for a worker.
+	worker  string
+	records []*runtimev1.Record
+}
+
+// written is what it answers: the counter, the verdicts on records, and whether
+// there is more to forget.
+type written struct {
+	counter store.Counter
+	results []*runtimev1.CommitResponse_Result
+	more    bool
+}
+
+// load is what a reader is asked.
+type load struct {
+	worker string
+	reads  []*runtimev1.LoadRequest_Read
+}
+
+type (
+	writeCall = call[write, written]
+	loadCall  = call[load, []*runtimev1.LoadResponse_Result]
+)

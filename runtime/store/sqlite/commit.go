@@ -1,0 +1,175 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+)
+
+const (
+	findLast     = `SELECT activation, sequence, version FROM actors WHERE type = ? AND id = ?`
+	replaceActor = `REPLACE INTO actors (type, id, activation, sequence, version, checksum, message, data)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	noteEmptied = `REPLACE INTO emptied (type, id, since) VALUES (?, ?, ?)`
+)
+
+// row is an actor and the state that it gets.
+type row struct {
+	actor *runtimev1.Actor
+	state *runtimev1.State
+}
+
+// commitGroup answers calls that carry records, in one transaction. A damaged page
+// fails only those who touch it: then each call has a transaction of its own.
+func (w *writer) commitGroup(calls []*writeCall) {
+	answers, err := w.commitAll(calls)
+	switch {
+	case err == nil:
+		for i, c := range calls {
+			c.end(answers[i], nil)
+		}
+	case errors.Is(err, store.ErrDamaged) && len(calls) > 1:
+		for i := range calls {
+			w.commitGroup(calls[i : i+1])
+		}
+	default:
+		refuse(calls, fmt.Errorf("commit: %w", err))
+	}
+}
+
+// commitAll judges all records and then writes those that apply. Between the two
+// nobody else can write. Without any there is no transaction.
+func (w *writer) commitAll(calls []*writeCall) ([]written, error) {
+	if err := w.held.standing(); err != nil {
+		return nil, err
+	}
+	answers := make([]written, len(calls))
+	var rows []row
+	for i, c := range calls {
+		var err error
+		if answers[i].results, rows, err = w.judge(c.question, rows); err != nil {
+			w.lasts.forget()
+			return nil, w.broken(err)
+		}
+	}
+	if err := w.writeAll(rows); err != nil {
+		return nil, err
+	}
+	for i := range answers {
+		answers[i].counter = w.held.table.Cluster.Counter
+	}
+	return answers, nil
+}
+
+// writeAll writes rows in one transaction.
+func (w *writer) writeAll(rows []row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	err := w.transact(pagesOf(rows), w.held.table.Cluster.Counter+1, func() error {
+		for _, row := range rows {
+			if err := w.replaceRow(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		w.held.count()
+	}
+	return err
+}
+
+// judge answers the records of a call and adds those that apply to rows. What it
+// says of an applied one is true once the rows are written.
+func (w *writer) judge(question write, rows []row) ([]*runtimev1.CommitResponse_Result, []row, error) {
+	answers := make([]runtimev1.CommitResponse_Result, len(question.records))
+	results := make([]*runtimev1.CommitResponse_Result, len(question.records))
+	for i, record := range question.records {
+		verdict, version, err := w.verdict(question.worker, record)
+		if err != nil {
+			return nil, nil, err
+		}
+		if verdict == runtimev1.Verdict_VERDICT_APPLIED {
+			rows = append(rows, row{actor: record.GetActor(), state: store.After(record, version)})
+		}
+		answers[i].Verdict, answers[i].Version = verdict, version
+		results[i] = &answers[i]
+	}
+	return results, rows, nil
+}
+
+// verdict says what becomes of a record, and the version of the actor after it, and
+// remembers it.
+func (w *writer) verdict(worker string, record *runtimev1.Record) (runtimev1.Verdict, uint64, error) {
+	actor := record.GetActor()
+	if !w.held.table.Owns(worker, actor, record.GetFence()) {
+		return runtimev1.Verdict_VERDICT_STALE_EPOCH, 0, nil
+	}
+	key := actorKey{actor.GetType(), actor.GetId()}
+	have, err := w.last(key)
+	if err != nil {
+		return 0, 0, err
+	}
+	switch verdict := store.Judge(have.identity, record); verdict {
+	case runtimev1.Verdict_VERDICT_APPLIED:
+		w.lasts.put(key, last{identity: record.GetIdentity(), version: have.version + 1})
+		return verdict, have.version + 1, nil
+	case runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
+		return verdict, have.version, nil
+	default:
+		return verdict, 0, nil
+	}
+}
+
+// last returns the last record of an actor.
+func (w *writer) last(key actorKey) (last, error) {
+	if found, ok := w.lasts.get(key); ok {
+		return found, nil
+	}
+	found, ok, err := w.find.one(key.typ, key.id)
+	if err != nil || !ok {
+		return last{}, err
+	}
+	columns := columns{row: found}
+	have := last{
+		identity: &runtimev1.Identity{Activation: columns.uint(), Sequence: columns.uint()},
+		version:  columns.uint(),
+	}
+	return have, columns.err
+}
+
+// replaceRow writes the state of an actor.
+func (w *writer) replaceRow(r row) error {
+	typ, id, identity := r.actor.GetType(), r.actor.GetId(), r.state.GetIdentity()
+	err := w.replace.exec(
+		typ, id, int64(identity.GetActivation()), int64(identity.GetSequence()),
+		int64(r.state.GetVersion()), int64(store.Checksum(r.actor, r.state)),
+		r.state.GetMessage(), blob(r.state.GetData()),
+	)
+	if err == nil && r.state.GetMessage() == "" {
+		err = w.emptied.exec(typ, id, time.Now().Unix())
+	}
+	return err
+}
+
+// blob is data that is never null.
+func blob(data []byte) []byte {
+	if data == nil {
+		return []byte{}
+	}
+	return data
+}
+
+// pagesOf estimates from above how many pages rows take in the log: a leaf each, and
+// what does not fit beside it.
+func pagesOf(rows []row) int {
+	pages := 0
+	for _, row := range rows {
+		pages += 1 + len(row.state.GetData())/(pageSize/2)
+	}
+	return pages
+}

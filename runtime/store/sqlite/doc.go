@@ -1,0 +1,16 @@
+// Package sqlite is the store in one SQLite file, for one runtime.
+//
+// One goroutine owns the one connection that writes. It takes what is waiting and
+// commits it in one transaction (group commit): with one caller a commit costs one
+// fsync, with many they share it. It yields once before it takes, which lets groups
+// form; there is no timer. The cluster table is in memory, as package cluster has
+// it; the writer alone changes it, together with the rows on disk, so the fence of a
+// record costs no query. A few more connections read.
+//
+// The file is in WAL mode with synchronous=FULL: what was acknowledged survives a
+// crash of the machine. The writer itself moves the log into the file, so that an
+// fsync that fails there is seen too.
+//
+// Only one runtime may have the file: it holds a lock on "<file>.lock". The file
+// must be on a local disk.
+package sqlite

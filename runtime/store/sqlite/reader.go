@@ -1,0 +1,130 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+)
+
+const findState = `SELECT activation, sequence, version, checksum, message, data FROM actors WHERE type = ? AND id = ?`
+
+// reader is one of the goroutines that answer loads. Each takes what is waiting and
+// reads it in one transaction.
+type reader struct {
+	conn  *conn
+	held  *held
+	queue *queue[*loadCall]
+
+	begin, end, find *stmt
+}
+
+func newReader(c *conn, held *held, queue *queue[*loadCall]) (*reader, error) {
+	r := &reader{conn: c, held: held, queue: queue}
+	var err error
+	if r.begin, err = c.keep("BEGIN"); err != nil {
+		return nil, err
+	}
+	if r.end, err = c.keep("ROLLBACK"); err != nil {
+		return nil, err
+	}
+	r.find, err = c.keep(findState)
+	return r, err
+}
+
+// run serves until the queue is closed.
+func (r *reader) run() {
+	for {
+		calls, open := r.queue.take()
+		if len(calls) > 0 {
+			r.serve(calls)
+		}
+		if !open {
+			return
+		}
+	}
+}
+
+// serve answers calls. Their fences are looked at before the transaction begins: so
+// it sees everything that was written before the shards came to these owners.
+func (r *reader) serve(calls []*loadCall) {
+	results, err := r.fence(calls)
+	if err == nil {
+		err = r.begin.exec()
+	}
+	if err != nil {
+		refuse(calls, fmt.Errorf("load: %w", err))
+		return
+	}
+	for i, c := range calls {
+		if err := r.load(c.question.reads, results[i]); err != nil {
+			c.end(nil, fmt.Errorf("load: %w", err))
+			continue
+		}
+		c.end(results[i], nil)
+	}
+	_ = r.end.exec() // there is nothing to lose
+}
+
+// fence refuses the reads of those who own nothing; the results of others are nil.
+func (r *reader) fence(calls []*loadCall) ([][]*runtimev1.LoadResponse_Result, error) {
+	results := make([][]*runtimev1.LoadResponse_Result, len(calls))
+	err := r.held.read(func(t *cluster.Table) {
+		for i, c := range calls {
+			results[i] = fenced(t, c.question)
+		}
+	})
+	return results, err
+}
+
+func fenced(t *cluster.Table, question load) []*runtimev1.LoadResponse_Result {
+	results := make([]*runtimev1.LoadResponse_Result, len(question.reads))
+	for i, read := range question.reads {
+		if !t.Owns(question.worker, read.GetActor(), read.GetFence()) {
+			results[i] = &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_EPOCH}
+		}
+	}
+	return results
+}
+
+// load fills in what was not refused.
+func (r *reader) load(reads []*runtimev1.LoadRequest_Read, results []*runtimev1.LoadResponse_Result) error {
+	for i, read := range reads {
+		if results[i] != nil {
+			continue
+		}
+		state, err := r.state(read.GetActor())
+		switch {
+		case err == nil:
+			results[i] = &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, State: state}
+		case errors.Is(err, store.ErrDamaged):
+			results[i] = &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_DAMAGED}
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// state reads the state of an actor.
+func (r *reader) state(actor *runtimev1.Actor) (*runtimev1.State, error) {
+	found, ok, err := r.find.one(actor.GetType(), actor.GetId())
+	if err != nil || !ok {
+		return &runtimev1.State{}, err
+	}
+	return scanState(actor, found)
+}
+
+func scanState(actor *runtimev1.Actor, found []driver.Value) (*runtimev1.State, error) {
+	columns := columns{row: found}
+	identity := &runtimev1.Identity{Activation: columns.uint(), Sequence: columns.uint()}
+	version, sum := columns.uint(), columns.uint()
+	state := &runtimev1.State{Identity: identity, Version: version, Message: columns.text(), Data: columns.bytes()}
+	if columns.err == nil && store.Checksum(actor, state) != sum {
+		return nil, fmt.Errorf("%w: the state does not fit its checksum", store.ErrDamaged)
+	}
+	return state, columns.err
+}

@@ -1,0 +1,175 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+)
+
+// Config says which file to open, and how.
+type Config struct {
+	// Path is the database file; it is created when it is missing, its folder is not.
+	Path string
+	// Readers is the number of connections that read; 0 means 2.
+	Readers int
+
+	// pragmas run on the writer's connection after all others.
+	pragmas []string
+}
+
+func (c Config) withDefaults() Config {
+	if c.Readers == 0 {
+		c.Readers = 2
+	}
+	return c
+}
+
+// Store is a store.Store in a SQLite file.
+type Store struct {
+	cluster.Keeper
+
+	lock    *os.File
+	held    *held
+	writer  *writer
+	readers []*reader
+	loads   *queue[*loadCall]
+
+	serving sync.WaitGroup
+	closing sync.Once
+	closed  error
+}
+
+// Open opens the file, and makes or upgrades what is missing in it. A file that is
+// not ours is refused before anything is written to it.
+func Open(config Config) (*Store, error) {
+	config = config.withDefaults()
+	s := &Store{loads: newQueue[*loadCall](), held: &held{failed: make(chan struct{})}}
+	if err := s.open(config); err != nil {
+		return nil, fmt.Errorf("open the store %s: %w", config.Path, errors.Join(err, s.release()))
+	}
+	s.Keeper = cluster.NewKeeper(shell{s})
+	s.serving.Go(s.writer.run)
+	for _, r := range s.readers {
+		s.serving.Go(r.run)
+	}
+	return s, nil
+}
+
+// open takes the file's lock, its writer and its readers, in this order.
+func (s *Store) open(config Config) (err error) {
+	if s.lock, err = claim(config.Path); err != nil {
+		return err
+	}
+	if err := inspect(config.Path); err != nil {
+		return err
+	}
+	if err := s.openWriter(config); err != nil {
+		return err
+	}
+	return s.openReaders(config)
+}
+
+func (s *Store) openWriter(config Config) error {
+	c, err := dial(config.Path, "rw")
+	if err != nil {
+		return err
+	}
+	s.writer = &writer{conn: c} // released with the rest when something fails below
+	if err := prepareFile(c, config); err != nil {
+		return err
+	}
+	if s.held.table, err = loadTable(c); err != nil {
+		return err
+	}
+	if s.writer, err = newWriter(c, s.held); err != nil {
+		s.writer = &writer{conn: c}
+	}
+	return err
+}
+
+func (s *Store) openReaders(config Config) error {
+	for range config.Readers {
+		c, err := dial(config.Path, "rw") // "ro" could not use the log of a crashed runtime
+		if err != nil {
+			return err
+		}
+		s.readers = append(s.readers, &reader{conn: c})
+		if err := configure(c, readerPragmas); err != nil {
+			return err
+		}
+		r, err := newReader(c, s.held, s.loads)
+		if err != nil {
+			return err
+		}
+		s.readers[len(s.readers)-1] = r
+	}
+	return nil
+}
+
+// release closes what is open. The writer's connection is the last, it moves the
+// rest of the log into the file.
+func (s *Store) release() error {
+	var errs []error
+	for _, r := range s.readers {
+		errs = append(errs, r.conn.Close())
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.conn.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, abandon(s.lock))
+	}
+	return errors.Join(errs...)
+}
+
+// Failed implements store.Store.
+func (s *Store) Failed() <-chan struct{} { return s.held.failed }
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.held.close()
+		refuse(s.writer.queue.close(), store.ErrClosed)
+		refuse(s.loads.close(), store.ErrClosed)
+		s.serving.Wait()
+		s.closed = s.release()
+	})
+	return s.closed
+}
+
+// Load implements store.Records.
+func (s *Store) Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error) {
+	return ask(ctx, s.loads, load{worker: worker, reads: reads})
+}
+
+// Commit implements store.Records.
+func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Counter, error) {
+	if err := store.CheckRecords(records); err != nil {
+		return nil, 0, err
+	}
+	answer, err := ask(ctx, s.writer.queue, write{worker: worker, records: records})
+	return answer.results, answer.counter, err
+}
+
+// shell is the store, as its keeper sees it.
+type shell struct{ *Store }
+
+// Change implements cluster.Driver.
+func (s shell) Change(ctx context.Context, transition func(*cluster.Table) (cluster.Change, error)) (store.Counter, error) {
+	answer, err := ask(ctx, s.writer.queue, write{transition: transition})
+	return answer.counter, err
+}
+
+// Read implements cluster.Driver.
+func (s shell) Read(read func(*cluster.Table)) error { return s.held.read(read) }
+
+var (
+	_ store.Store    = (*Store)(nil)
+	_ cluster.Driver = shell{}
+)

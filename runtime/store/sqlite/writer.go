@@ -1,0 +1,153 @@
+package sqlite
+
+import (
+	"errors"
+
+	"github.com/francis-actors/francis/runtime/store"
+)
+
+const (
+	// groupRecords and groupBytes bound one transaction, and so the time that its
+	// callers wait for each other, and the log.
+	groupRecords = 4_096
+	groupBytes   = 16 << 20
+)
+
+// writer is the one goroutine that changes the file.
+type writer struct {
+	conn  *conn
+	held  *held
+	queue *queue[*writeCall]
+
+	begin, commit, rollback *stmt
+	counter                 *stmt
+	find, replace, emptied  *stmt
+
+	lasts lasts
+	log   log
+}
+
+func newWriter(c *conn, held *held) (*writer, error) {
+	w := &writer{conn: c, held: held, queue: newQueue[*writeCall]()}
+	statements := []struct {
+		to  **stmt
+		sql string
+	}{
+		{&w.begin, "BEGIN IMMEDIATE"},
+		{&w.commit, "COMMIT"},
+		{&w.rollback, "ROLLBACK"},
+		{&w.counter, writeCluster},
+		{&w.find, findLast},
+		{&w.replace, replaceActor},
+		{&w.emptied, noteEmptied},
+		{&w.log.passive, "PRAGMA wal_checkpoint(PASSIVE)"},
+		{&w.log.truncate, "PRAGMA wal_checkpoint(TRUNCATE)"},
+	}
+	for _, s := range statements {
+		var err error
+		if *s.to, err = c.keep(s.sql); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// run serves until the queue is closed. What waits at that time is refused.
+func (w *writer) run() {
+	for {
+		calls, open := w.queue.take()
+		w.serve(calls)
+		if !open {
+			return
+		}
+	}
+}
+
+// serve answers what was waiting: first what changes the cluster table, then all
+// records.
+func (w *writer) serve(calls []*writeCall) {
+	var transitions, commits []*writeCall
+	for _, c := range calls {
+		switch {
+		case c.ctx.Err() != nil:
+			c.end(written{}, c.ctx.Err()) // nobody waits
+		case c.question.transition != nil:
+			transitions = append(transitions, c)
+		case !c.question.forget.IsZero():
+			c.end(w.forget(c.question.forget))
+		default:
+			commits = append(commits, c)
+		}
+	}
+	w.changeGroup(transitions)
+	for len(commits) > 0 {
+		n := groupOf(commits)
+		w.commitGroup(commits[:n])
+		commits = commits[n:]
+	}
+}
+
+// groupOf returns how many of the calls make the next group, at least one.
+func groupOf(calls []*writeCall) int {
+	records, bytes := 0, 0
+	for i, c := range calls {
+		records += len(c.question.records)
+		for _, record := range c.question.records {
+			bytes += len(record.GetData())
+		}
+		if i > 0 && (records > groupRecords || bytes > groupBytes) {
+			return i
+		}
+	}
+	return len(calls)
+}
+
+// transact runs a body in one transaction, which writes about so many pages and
+// leaves the store with the given counter.
+func (w *writer) transact(pages int, counter store.Counter, body func() error) error {
+	if err := w.begin.exec(); err != nil {
+		return w.broken(err)
+	}
+	err := body()
+	if err == nil {
+		err = w.count(counter)
+	}
+	if err == nil {
+		err = w.commit.exec()
+	}
+	if err != nil {
+		w.lasts.forget()
+		_ = w.rollback.exec() // SQLite may have rolled back already
+		return w.broken(err)
+	}
+	w.wrote(pages)
+	return nil
+}
+
+func (w *writer) count(counter store.Counter) error {
+	next := w.held.table.Cluster
+	next.Counter = counter
+	row, err := clusterRow(next)
+	if err != nil {
+		return err
+	}
+	return w.counter.exec(row...)
+}
+
+// wrote moves the log into the file when there is much of it. What was committed
+// stays committed, whatever comes of that; only a failing disk ends the service.
+func (w *writer) wrote(pages int) {
+	if err := w.log.wrote(pages); errors.Is(err, errDisk) {
+		_ = w.held.fail(err)
+	}
+}
+
+// broken returns what an error means to callers. When the disk has failed nobody
+// knows what it holds, and another attempt could succeed without having written: the
+// store ends.
+func (w *writer) broken(err error) error {
+	if errors.Is(err, errDisk) {
+		return w.held.fail(err)
+	}
+	return err
+}

@@ -1,0 +1,204 @@
+package storetest
+
+import (
+	"slices"
+	"testing"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+)
+
+var memberTests = []test{
+	{"a worker joins, beats and is listed", workerJoins},
+	{"a worker id is never used twice", workerIDFresh},
+	{"announcing keeps the rest", announceKeeps},
+	{"a dead worker can do nothing", deadCanNothing},
+	{"a decree needs the beat that was seen", decreeNeedsBeat},
+	{"a decree moves every shard of the worker", decreeMoves},
+	{"an eviction needs no beat", evictNeedsNoBeat},
+	{"a dead or leaving heir gets nothing", heirMustLive},
+	{"a leaving worker is given nothing", leavingGetsNothing},
+	{"dead workers are forgotten after a time", deadForgotten},
+}
+
+// member returns a worker as it is listed.
+func (b *bench) member(id string) store.Member {
+	b.Helper()
+	members, err := b.Workers(b.Context())
+	b.ok(err)
+	i := slices.IndexFunc(members, func(m store.Member) bool { return m.Worker.GetId() == id })
+	if i < 0 {
+		return store.Member{}
+	}
+	return members[i]
+}
+
+func workerJoins(b *bench) {
+	b.worker("w2", "w1")
+	for range 3 {
+		b.ok(b.Beat(b.Context(), "w1"))
+	}
+	members, err := b.Workers(b.Context())
+	b.ok(err)
+	want(b, "members", len(members), 2)
+	first := b.member("w1")
+	want(b, "beat", first.Beat, 3)
+	want(b, "alive", first.Alive, true)
+	want(b, "address", first.Worker.GetAddress(), "w1:7500")
+	want(b, "beat of the other", b.member("w2").Beat, 0)
+	want(b, "order", members[0].Worker.GetId(), "w1")
+}
+
+func workerIDFresh(b *bench) {
+	b.worker("w1")
+	_, err := b.AddWorker(b.Context(), &runtimev1.Worker{Id: "w1"})
+	wantError(b, "add a living worker", err, store.ErrWorkerExists)
+	_, _, err = b.Evict(b.Context(), "w1", nil)
+	b.ok(err)
+	_, err = b.AddWorker(b.Context(), &runtimev1.Worker{Id: "w1"})
+	wantError(b, "add a dead worker", err, store.ErrWorkerExists)
+	_, err = b.AddWorker(b.Context(), &runtimev1.Worker{})
+	wantError(b, "add nobody", err, store.ErrInvalid)
+}
+
+func announceKeeps(b *bench) {
+	b.worker("w1")
+	b.ok(b.Beat(b.Context(), "w1"))
+	_, err := b.SetLeaving(b.Context(), "w1")
+	b.ok(err)
+	_, err = b.Announce(b.Context(), &runtimev1.Worker{Id: "w1", Address: "new:1", Types: []string{"a", "b"}})
+	b.ok(err)
+	got := b.member("w1")
+	want(b, "address", got.Worker.GetAddress(), "new:1")
+	want(b, "types", got.Worker.GetTypes(), []string{"a", "b"})
+	want(b, "leaving", got.Worker.GetLeaving(), true)
+	want(b, "beat", got.Beat, 1)
+}
+
+func deadCanNothing(b *bench) {
+	b.single()
+	_, _, err := b.Evict(b.Context(), "w1", nil)
+	b.ok(err)
+	for _, id := range []string{"w1", "never"} {
+		wantError(b, "beat", b.Beat(b.Context(), id), store.ErrDead)
+		_, err = b.Announce(b.Context(), &runtimev1.Worker{Id: id})
+		wantError(b, "announce", err, store.ErrDead)
+		_, err = b.SetLeaving(b.Context(), id)
+		wantError(b, "leave", err, store.ErrDead)
+		want(b, "commit", b.commit(id, record("a", nil, at(1, 1), "x")), []runtimev1.Verdict{staleEpoch})
+		want(b, "assign", entry(b.assign(0, id)), "0:@2")
+	}
+	want(b, "alive", b.member("w1").Alive, false)
+}
+
+func decreeNeedsBeat(b *bench) {
+	b.single()
+	b.ok(b.Beat(b.Context(), "w1"))
+	for _, beat := range []uint64{0, 2} {
+		happened, placed, err := b.DeclareDead(b.Context(), "w1", beat, nil)
+		b.ok(err)
+		want(b, "happened", happened, false)
+		want(b, "moved", len(placed.Shards), 0)
+	}
+	want(b, "shard", entry(b.shard(0)), "0:w1@1")
+	happened, placed, err := b.DeclareDead(b.Context(), "w1", 1, nil)
+	b.ok(err)
+	want(b, "happened", happened, true)
+	want(b, "moved", entries(placed.Shards), []string{"0:@2"})
+	happened, _, err = b.DeclareDead(b.Context(), "w1", 1, nil)
+	b.ok(err)
+	want(b, "happened twice", happened, false)
+}
+
+func decreeMoves(b *bench) {
+	b.worker("w1", "w2", "w3")
+	b.cart(5)
+	for shard := range uint32(4) {
+		b.assign(shard, "w1")
+	}
+	b.assign(4, "w2")
+	b.assign(2, "w3") // the next of 2
+	b.assign(4, "w1") // the next of w2's
+	_, placed, err := b.DeclareDead(b.Context(), "w1", 0, []store.Assignment{
+		{Type: "cart", Shard: 0, Epoch: 1, Worker: "w2"},
+		{Type: "cart", Shard: 1, Epoch: 9, Worker: "w2"}, // seen at another epoch
+		{Type: "cart", Shard: 4, Epoch: 1, Worker: "w3"}, // not w1's
+	})
+	b.ok(err)
+	all := []string{"0:w2@2", "1:@2", "2:w3@2", "3:@2", "4:w2@1"}
+	want(b, "moved", entries(placed.Shards), all)
+	want(b, "table", entries(b.table()), all)
+	want(b, "counter", placed.Counter, b.counter())
+}
+
+func evictNeedsNoBeat(b *bench) {
+	b.single()
+	b.ok(b.Beat(b.Context(), "w1"))
+	happened, placed, err := b.Evict(b.Context(), "w1", nil)
+	b.ok(err)
+	want(b, "happened", happened, true)
+	want(b, "moved", entries(placed.Shards), []string{"0:@2"})
+}
+
+func heirMustLive(b *bench) {
+	b.worker("w1", "dead", "leaving")
+	b.cart(3)
+	var heirs []store.Assignment
+	for shard, heir := range []string{"dead", "leaving", "w1"} {
+		b.assign(uint32(shard), "w1")
+		heirs = append(heirs, store.Assignment{Type: "cart", Shard: uint32(shard), Epoch: 1, Worker: heir})
+	}
+	_, _, err := b.Evict(b.Context(), "dead", nil)
+	b.ok(err)
+	_, err = b.SetLeaving(b.Context(), "leaving")
+	b.ok(err)
+	_, _, err = b.Evict(b.Context(), "w1", heirs)
+	b.ok(err)
+	want(b, "table", entries(b.table()), []string{"0:@2", "1:@2", "2:@2"})
+}
+
+func leavingGetsNothing(b *bench) {
+	b.worker("w1", "w2")
+	b.cart(2)
+	b.assign(0, "w1")
+	b.assign(0, "w2")
+	placed, err := b.SetLeaving(b.Context(), "w2")
+	b.ok(err)
+	want(b, "changed", entries(placed.Shards), []string{"0:w1@1"})
+	want(b, "as next", entry(b.assign(0, "w2")), "0:w1@1")
+	want(b, "as owner", entry(b.assign(1, "w2")), "1:@0")
+	want(b, "leaving", b.member("w2").Worker.GetLeaving(), true)
+	want(b, "still beats", b.Beat(b.Context(), "w2"), nil)
+}
+
+func deadForgotten(b *bench) {
+	if testing.Short() {
+		b.Skip("waits for the clock of the store")
+	}
+	b.worker("w1", "w2")
+	_, _, err := b.Evict(b.Context(), "w1", nil)
+	b.ok(err)
+	_, err = b.Forget(b.Context(), 60*60*1e9)
+	b.ok(err)
+	if b.member("w1").Worker == nil {
+		b.Error("a worker that just died is forgotten")
+	}
+	b.forget()
+	if b.member("w1").Worker != nil {
+		b.Error("a worker that died before is still known")
+	}
+	want(b, "the living one", b.member("w2").Alive, true)
+}
+
+// forget forgets everything that is dead by now. A store may count in seconds, so
+// that it looks from a little later.
+func (b *bench) forget() {
+	b.Helper()
+	for {
+		more, err := b.Forget(b.Context(), -2e9)
+		b.ok(err)
+		if !more {
+			return
+		}
+	}
+}
