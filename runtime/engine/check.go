@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+
+	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/name"
+	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/fault"
+)
+
+const (
+	// maxBatch is how many reads or records one request carries.
+	maxBatch = 1024
+	// maxReleases is how many shards one request gives back.
+	maxReleases = 4096
+	// maxTypes is how many actor types a worker serves.
+	maxTypes = 1024
+	// maxAddress is the largest address: a host name and a port.
+	maxAddress = 255 + len(":65535")
+)
+
+// check reports what is wrong with an announcement in itself.
+func (e *Engine) check(req *runtimev1.AnnounceRequest) error {
+	if n := len(req.GetTypes()); n > maxTypes {
+		return fault.TooMany("actor types", n, maxTypes)
+	}
+	if err := e.checkReachable(req.GetAddress()); err != nil {
+		return malformed(err)
+	}
+	seen := map[string]bool{}
+	for _, typ := range req.GetTypes() {
+		if err := checkType(typ); err != nil {
+			return malformed(err)
+		}
+		if seen[typ.GetName()] {
+			return malformed(fmt.Errorf("the actor type %q is announced twice", typ.GetName()))
+		}
+		seen[typ.GetName()] = true
+	}
+	return nil
+}
+
+// checkReachable reports why others cannot dial an address.
+func (e *Engine) checkReachable(address string) error {
+	if address == "" && e.cfg.Local {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || len(address) > maxAddress {
+		return fmt.Errorf("the worker's address %q is not of the form host:port", address)
+	}
+	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
+		return fmt.Errorf("the worker's address %q has no port between 1 and 65535", address)
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return fmt.Errorf("the worker's address %q is where it listens, not where others reach it; name a host", address)
+	}
+	return nil
+}
+
+// checkType reports what is wrong with an actor type: gateways of other workers will
+// use its contract, so it must be whole.
+func checkType(typ *runtimev1.ActorType) error {
+	if err := name.CheckType(typ.GetName()); err != nil {
+		return err
+	}
+	if typ.GetFiles() == nil { // NewFiles would panic
+		return fmt.Errorf("the contract of actor type %q is missing", typ.GetName())
+	}
+	files, err := protodesc.NewFiles(typ.GetFiles())
+	if err != nil {
+		return fmt.Errorf("the contract of actor type %q is damaged or incomplete: %w", typ.GetName(), err)
+	}
+	found, err := files.FindDescriptorByName(protoreflect.FullName(typ.GetService()))
+	if err != nil {
+		return fmt.Errorf("the contract of actor type %q lacks the service %q", typ.GetName(), typ.GetService())
+	}
+	if _, ok := found.(protoreflect.ServiceDescriptor); !ok {
+		return fmt.Errorf("the contract of actor type %q names %q, which is no service", typ.GetName(), typ.GetService())
+	}
+	return nil
+}
+
+// checkServices refuses a type that another worker serves by another contract.
+func checkServices(table *placement.Table, id string, types []*runtimev1.ActorType) error {
+	for _, typ := range types {
+		known := table.Type(typ.GetName()).GetService()
+		if known == "" || known == typ.GetService() {
+			continue
+		}
+		if other, served := table.Server(typ.GetName(), id); served {
+			return fault.TypeConflict(typ.GetName(), typ.GetService(), known, other)
+		}
+	}
+	return nil
+}
+
+// checkReads reports what is wrong with the reads of a worker in themselves.
+func checkReads(reads []*runtimev1.LoadRequest_Read) error {
+	if len(reads) > maxBatch {
+		return fault.TooMany("reads", len(reads), maxBatch)
+	}
+	for _, read := range reads {
+		if err := checkActor(read.GetActor()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRecords reports what is wrong with the records of a worker in themselves; the
+// store checks their identities.
+func checkRecords(records []*runtimev1.Record) error {
+	if len(records) > maxBatch {
+		return fault.TooMany("records", len(records), maxBatch)
+	}
+	for _, record := range records {
+		if err := checkActor(record.GetActor()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkActor(actor *runtimev1.Actor) error {
+	if err := name.CheckType(actor.GetType()); err != nil {
+		return malformed(err)
+	}
+	if err := name.CheckID(actor.GetId()); err != nil {
+		return fault.InvalidID(err.Error())
+	}
+	return nil
+}
+
+func malformed(err error) error {
+	return fault.Malformed(connect.CodeInvalidArgument, err.Error())
+}
