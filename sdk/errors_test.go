@@ -38,9 +38,9 @@ func TestVerdicts(t *testing.T) {
 		"ours, to be tried again": {full, sdk.OutcomeNothingHappened, true, 50 * time.Millisecond},
 		"ours, wrapped":           {fmt.Errorf("x: %w", full), sdk.OutcomeNothingHappened, true, 50 * time.Millisecond},
 		"ours, from a peer":       {full.WithRemote(), sdk.OutcomeNothingHappened, true, 50 * time.Millisecond},
-		"ours, unknown":           {fault.CommitFailed("cart/1", "17"), sdk.OutcomeUnknown, false, 0},
-		"ended before it began":   {fault.Ended(context.Canceled, false), sdk.OutcomeNothingHappened, true, 0},
-		"ended while it ran":      {fault.Ended(context.Canceled, true), sdk.OutcomeUnknown, false, 0},
+		"ours, unknown":           {fault.CommitUnanswered("cart/1", "17"), sdk.OutcomeUnknown, false, 0},
+		"ended before it began":   {fault.EndedWaiting(context.Canceled), sdk.OutcomeNothingHappened, true, 0},
+		"ended while it ran":      {fault.EndedRunning(context.Canceled), sdk.OutcomeUnknown, false, 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

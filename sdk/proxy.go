@@ -54,7 +54,7 @@ func call[Res any, PRes message[Res]](ctx context.Context, ref Ref, c actor.Call
 		c = opt.applyToCall(c)
 	}
 	if c.Timeout < 0 {
-		return nil, fault.Ended(context.DeadlineExceeded, false)
+		return nil, fault.EndedWaiting(context.DeadlineExceeded)
 	}
 	reply, err := ref.caller.Invoke(ctx, c)
 	if err != nil {

@@ -132,8 +132,7 @@ func register(host Registrar, service protoreflect.ServiceDescriptor, state prot
 		return fmt.Errorf("register %s: %w", service.FullName(), err)
 	}
 	return host.RegisterActor(&actor.Type{
-		Name: c.Type, Service: service, IdleTimeout: c.IdleTimeout, MaxPending: c.MaxPending,
-		Methods: methods, State: state, New: newActor,
+		Contract: c, Bound: methods, StateType: state, New: newActor,
 	})
 }
 

@@ -2,6 +2,7 @@ package behaviour
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"connectrpc.com/connect/v2"
@@ -15,10 +16,7 @@ import (
 
 // Host is a host under test.
 type Host interface {
-	sdk.Registrar
 	Service() sdk.Caller
-	// Deactivate drops an actor from memory.
-	Deactivate(ctx context.Context, typ, id string) error
 }
 
 // Topology is a way to run actors.
@@ -26,10 +24,17 @@ type Topology struct {
 	Name string
 	// Test runs a test in the surroundings that the topology needs.
 	Test func(t *testing.T, test func(t *testing.T))
-	// Start returns a host that ends with the test.
-	Start func(t testing.TB) Host
-	// Settle waits until every call that was made has arrived where it waits.
+	// Start returns a host of a cluster in which the actors are registered. It ends
+	// with the test.
+	Start func(t testing.TB, register func(sdk.Registrar) error) Host
+	// Settle waits until every call that was made has arrived where it waits; nil
+	// where that cannot be known, and the tests that need it are skipped.
 	Settle func()
+	// Deactivate drops an actor from memory; nil where tests cannot.
+	Deactivate func(t testing.TB, host Host, typ, id string)
+	// Forwards is true where the actors live on another worker than the host. What
+	// became of a call that its caller gives up, is unknown then.
+	Forwards bool
 }
 
 // Run runs the suite on a topology.
@@ -75,22 +80,33 @@ func Run(t *testing.T, topology Topology) {
 
 // setup is a host that serves probes and relays.
 type setup struct {
+	Topology
+
 	host   Host
 	probes *Probes
-	settle func()
 }
 
 func newSetup(t *testing.T, topology Topology) *setup {
 	t.Helper()
-	host := topology.Start(t)
-	s := &setup{host: host, probes: &Probes{Service: host.Service()}, settle: topology.Settle}
-	if err := behaviourv1francis.RegisterProbeActor(host, s.probes.New); err != nil {
-		t.Fatal(err)
-	}
-	if err := behaviourv1francis.RegisterRelayActor(host, NewRelay); err != nil {
-		t.Fatal(err)
-	}
+	s := &setup{Topology: topology, probes: &Probes{}}
+	s.host = topology.Start(t, func(r sdk.Registrar) error {
+		return errors.Join(
+			behaviourv1francis.RegisterProbeActor(r, s.probes.New),
+			behaviourv1francis.RegisterRelayActor(r, NewRelay),
+		)
+	})
+	s.probes.Service = s.host.Service()
 	return s
+}
+
+// settle waits until every call has arrived; a topology that cannot tell skips the
+// test.
+func (s *setup) settle(t *testing.T) {
+	t.Helper()
+	if s.Settle == nil {
+		t.Skip("the order of arrival cannot be pinned on this topology; the topology in process runs this test")
+	}
+	s.Settle()
 }
 
 func (s *setup) probe(id string) behaviourv1francis.ProbeActorProxy {

@@ -59,10 +59,11 @@ func goexitUndoes(t *testing.T, s *setup) {
 }
 
 func stateOutlivesActivation(t *testing.T, s *setup) {
-	s.add(t, "a", 7)
-	if err := s.host.Deactivate(t.Context(), "probe", "a"); err != nil {
-		t.Fatal(err)
+	if s.Deactivate == nil {
+		t.Skip("an actor cannot be dropped from memory on this topology; the topology in process runs this test")
 	}
+	s.add(t, "a", 7)
+	s.Deactivate(t, s.host, "probe", "a")
 	if got := s.probes.Ended("a"); got != 1 {
 		t.Errorf("the hook ran %d times, want 1", got)
 	}
@@ -144,13 +145,14 @@ func (s *setup) begin(t *testing.T, id, gate string) <-chan error {
 }
 
 func turnsInOrder(t *testing.T, s *setup) {
+	s.settle(t)
 	first := s.begin(t, "a", "gate") // adds 1
 	s.probes.Arrived("gate")
 	var sums [5]int64
 	var calls sync.WaitGroup
 	for i, in := range []int64{10, 100, 1000, 10_000, 100_000} {
 		calls.Go(func() { sums[i] = s.add(t, "a", in) })
-		s.settle() // each call arrives before the next one is made
+		s.settle(t) // each call arrives before the next one is made
 	}
 	s.probes.Open("gate")
 	calls.Wait()
@@ -185,6 +187,7 @@ func viewsTogether(t *testing.T, s *setup) {
 }
 
 func turnNotStarved(t *testing.T, s *setup) {
+	s.settle(t)
 	done := make(chan struct{}, 2)
 	read := func(gate string) {
 		_, err := s.probe("a").Read(t.Context(), &behaviourv1.ReadRequest{Script: &behaviourv1.Script{Wait: gate}})
@@ -196,9 +199,9 @@ func turnNotStarved(t *testing.T, s *setup) {
 	go read("first")
 	s.probes.Arrived("first")
 	turn := s.begin(t, "a", "turn")
-	s.settle()
+	s.settle(t)
 	go read("second")
-	s.settle()
+	s.settle(t)
 	s.probes.Open("first")
 	s.probes.Arrived("turn") // the turn runs; the second view waits behind it
 	select {

@@ -151,17 +151,22 @@ func TurnOver(actor string) *connect.Error {
 		"the turn of "+actor+" that makes this call is over; a turn calls only while its method runs")
 }
 
-// Ended is the error of a call whose context ended with cause before the method
-// ran (nothing happened) or while it ran (unknown).
-func Ended(cause error, started bool) *connect.Error {
+// EndedWaiting is the error of a call whose context ended with cause before the
+// method ran: nothing happened.
+func EndedWaiting(cause error) *connect.Error {
 	code, verb := endedBy(cause)
-	outcome, when := nothing, " while it waited for the actor"
-	if started {
-		outcome, when = unknown, " while the method ran"
-	}
 	return New(code, &francisv1.ErrorDetail{
-		Reason: francisv1.Reason_REASON_DEADLINE, Outcome: outcome, Retryable: outcome == nothing,
-	}, verb+when)
+		Reason: francisv1.Reason_REASON_DEADLINE, Outcome: nothing, Retryable: true,
+	}, verb+" while it waited for the actor")
+}
+
+// EndedRunning is the error of a call whose context ended with cause while the
+// method ran: the outcome is unknown.
+func EndedRunning(cause error) *connect.Error {
+	code, verb := endedBy(cause)
+	return New(code, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_DEADLINE, Outcome: unknown,
+	}, verb+" while the method ran")
 }
 
 // ShuttingDown is the error of a call that reaches a host which stops.
@@ -204,11 +209,19 @@ func Panicked(procedure, callID string) *connect.Error {
 	}, procedure+" panicked; the worker's log has the stack under call "+callID)
 }
 
-// CommitFailed is the error of a turn whose commit was refused.
-func CommitFailed(actor, callID string) *connect.Error {
+// CommitUnanswered is the error of a turn whose commit brought no answer.
+func CommitUnanswered(actor, callID string) *connect.Error {
 	return New(connect.CodeUnavailable, &francisv1.ErrorDetail{
 		Reason: francisv1.Reason_REASON_COMMIT_FAILED, Outcome: unknown, CallId: callID,
-	}, "the turn of "+actor+" could not be committed; the worker's log has the cause under call "+callID)
+	}, "the commit of "+actor+" was not answered; the worker's log has the cause under call "+callID)
+}
+
+// Superseded is the error of a turn whose worker no longer owned the actor when it
+// ended.
+func Superseded(actor string) *connect.Error {
+	return New(connect.CodeUnavailable, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_COMMIT_FAILED, Outcome: nothing, Retryable: true,
+	}, actor+" has moved to another worker while the method ran; try again")
 }
 
 func quote(s string) string { return strconv.Quote(s) }

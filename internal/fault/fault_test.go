@@ -170,9 +170,9 @@ func TestConstructors(t *testing.T) {
 			"/p.S/M panicked; the worker's log has the stack under call 17",
 			&francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_PANICKED, Outcome: nothing, CallId: "17"},
 		},
-		"commit failed": {
-			CommitFailed("cart/1", "17"), connect.CodeUnavailable,
-			"the turn of cart/1 could not be committed; the worker's log has the cause under call 17",
+		"commit unanswered": {
+			CommitUnanswered("cart/1", "17"), connect.CodeUnavailable,
+			"the commit of cart/1 was not answered; the worker's log has the cause under call 17",
 			&francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_COMMIT_FAILED, Outcome: unknown, CallId: "17"},
 		},
 	}
@@ -187,23 +187,22 @@ func TestConstructors(t *testing.T) {
 func TestEnded(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		cause     error
-		started   bool
+		err       *connect.Error
 		code      connect.Code
 		message   string
 		outcome   francisv1.Outcome
 		retryable bool
 	}{
-		"deadline while waiting":  {context.DeadlineExceeded, false, connect.CodeDeadlineExceeded, "the deadline passed while it waited for the actor", nothing, true},
-		"deadline while running":  {context.DeadlineExceeded, true, connect.CodeDeadlineExceeded, "the deadline passed while the method ran", unknown, false},
-		"cancelled while waiting": {context.Canceled, false, connect.CodeCanceled, "the call was cancelled while it waited for the actor", nothing, true},
-		"cancelled while running": {context.Canceled, true, connect.CodeCanceled, "the call was cancelled while the method ran", unknown, false},
-		"a wrapped cause":         {fmt.Errorf("x: %w", context.Canceled), true, connect.CodeCanceled, "the call was cancelled while the method ran", unknown, false},
+		"deadline while waiting":  {EndedWaiting(context.DeadlineExceeded), connect.CodeDeadlineExceeded, "the deadline passed while it waited for the actor", nothing, true},
+		"deadline while running":  {EndedRunning(context.DeadlineExceeded), connect.CodeDeadlineExceeded, "the deadline passed while the method ran", unknown, false},
+		"cancelled while waiting": {EndedWaiting(context.Canceled), connect.CodeCanceled, "the call was cancelled while it waited for the actor", nothing, true},
+		"cancelled while running": {EndedRunning(context.Canceled), connect.CodeCanceled, "the call was cancelled while the method ran", unknown, false},
+		"a wrapped cause":         {EndedRunning(fmt.Errorf("x: %w", context.Canceled)), connect.CodeCanceled, "the call was cancelled while the method ran", unknown, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantFault(t, Ended(test.cause, test.started), test.code, test.message,
+			wantFault(t, test.err, test.code, test.message,
 				&francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_DEADLINE, Outcome: test.outcome, Retryable: test.retryable})
 		})
 	}
@@ -313,8 +312,8 @@ func TestMethod(t *testing.T) {
 		// What became of another actor is no matter of this one's state: its own turn
 		// was rolled back.
 		"of a peer whose outcome is unknown": {
-			CommitFailed("cart/1", "99").WithRemote(), connect.CodeUnavailable,
-			"the turn of cart/1 could not be committed; the worker's log has the cause under call 99",
+			CommitUnanswered("cart/1", "99").WithRemote(), connect.CodeUnavailable,
+			"the commit of cart/1 was not answered; the worker's log has the cause under call 99",
 			&francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_COMMIT_FAILED, Outcome: nothing, CallId: "99"},
 		},
 		"deadline": {

@@ -35,6 +35,31 @@ func Method(err error, reason francisv1.Reason, callID string) *connect.Error {
 	}, "the actor failed; the worker's log has the cause under call "+callID)
 }
 
+// Relayed is the error of a forwarded call, for the caller that it is relayed to:
+// what the other worker said, made again because a transport does not forward the
+// verdict of a peer as its own.
+func Relayed(err error) *connect.Error {
+	received := Received(err)
+	again := connect.NewError(received.Code(), received.Message())
+	for _, detail := range received.Details() {
+		again = again.WithDetail(detail)
+	}
+	return again
+}
+
+// LinkLost is the error of a forwarded call whose connection broke before the
+// answer came.
+func LinkLost(err error) *connect.Error {
+	if code := connect.CodeOf(err); code == connect.CodeDeadlineExceeded {
+		return EndedRunning(context.DeadlineExceeded)
+	} else if code == connect.CodeCanceled {
+		return EndedRunning(context.Canceled)
+	}
+	return New(connect.CodeUnavailable, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_LINK_LOST, Outcome: unknown,
+	}, "the connection to the actor's worker was lost while the method ran")
+}
+
 // Received turns what a transport returned into the one type of our errors. An
 // error without a verdict of the other side says nothing of the outcome.
 func Received(err error) *connect.Error {
@@ -42,7 +67,7 @@ func Received(err error) *connect.Error {
 		return coded
 	}
 	if ended(err) {
-		return Ended(err, true)
+		return EndedRunning(err)
 	}
 	return New(connect.CodeUnavailable, &francisv1.ErrorDetail{Outcome: unknown}, err.Error())
 }

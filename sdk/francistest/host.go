@@ -81,7 +81,8 @@ func Start(t testing.TB, opts ...Option) *Host {
 }
 
 func newHost(config host.Config, opts []Option) (*Host, error) {
-	config.Store = &memory{}
+	cluster := &solo{}
+	config.Cluster = cluster
 	for _, opt := range opts {
 		opt(&config)
 	}
@@ -89,6 +90,7 @@ func newHost(config host.Config, opts []Option) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	cluster.types = h.TypeNames
 	return &Host{host: h, gateway: gateway.New(h)}, nil
 }
 

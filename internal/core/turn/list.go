@@ -31,3 +31,11 @@ func (l *list[H]) remove(t *Ticket[H]) {
 	t.prev, t.next = nil, nil
 	l.size--
 }
+
+// append adds the holders of the list to holders.
+func (l *list[H]) append(holders []H) []H {
+	for t := l.head; t != nil; t = t.next {
+		holders = append(holders, t.Holder)
+	}
+	return holders
+}

@@ -132,15 +132,10 @@ func (q *Queue[H]) Idle() bool { return q.running.size == 0 && q.waiting.size ==
 func (q *Queue[H]) Waiting() int { return int(q.waiting.size) }
 
 // Holders lists who runs and who waits, in order of arrival.
-func (q *Queue[H]) Holders() []H {
-	holders := make([]H, 0, q.running.size+q.waiting.size)
-	for _, tickets := range []list[H]{q.running, q.waiting} {
-		for t := tickets.head; t != nil; t = t.next {
-			holders = append(holders, t.Holder)
-		}
-	}
-	return holders
-}
+func (q *Queue[H]) Holders() []H { return q.waiting.append(q.Running()) }
+
+// Running lists who runs.
+func (q *Queue[H]) Running() []H { return q.running.append(nil) }
 
 func (q *Queue[H]) admissible(m Mode) bool {
 	if q.running.size == 0 {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	"github.com/francis-actors/francis/internal/core/contract"
 )
 
@@ -20,14 +21,11 @@ const IDHeader = "Francis-Actor-Id"
 // Type is an actor type as it was registered: its contract, the settings that
 // registration overrode, and how to make and call an actor. It is immutable.
 type Type struct {
-	Name        string
-	Service     protoreflect.ServiceDescriptor
-	IdleTimeout time.Duration
-	MaxPending  int
-	// Methods are by procedure, "/package.Service/Method".
-	Methods map[string]*Method
-	// State is the message type of the state; nil for an actor without state.
-	State protoreflect.MessageType
+	*contract.Contract
+	// Bound are the methods by procedure, "/package.Service/Method".
+	Bound map[string]*Method
+	// StateType is the message type of the state; nil for an actor without state.
+	StateType protoreflect.MessageType
 	// New makes the actor that an activation holds.
 	New func(ctx context.Context, activation Activation) (any, error)
 }
@@ -51,6 +49,10 @@ type Call struct {
 	Request proto.Message
 	// Reply is any message of the reply's type, also a nil pointer.
 	Reply proto.Message
+	// Codec, where it is set, says how Body encodes the request instead; the reply is
+	// encoded alike.
+	Codec peerv1.Codec
+	Body  []byte
 	// Timeout bounds the call beside the deadline of its context; 0 is none.
 	Timeout time.Duration
 }

@@ -4,18 +4,16 @@ import (
 	"fmt"
 	"strconv"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // FillID completes the actor id in a request whose contract has a field for it,
 // and fails if the request names another actor than the call.
-func FillID(method *Method, req proto.Message, id string) error {
-	field := method.IDField
+func FillID(field protoreflect.FieldDescriptor, req protoreflect.Message, id string) error {
 	if field == nil {
 		return nil
 	}
-	named := RequestID(method, req)
+	named := RequestID(field, req)
 	if named == id {
 		return nil
 	}
@@ -26,18 +24,17 @@ func FillID(method *Method, req proto.Message, id string) error {
 	if err != nil {
 		return fmt.Errorf("the actor id %q does not fit the field %s of the request, which is %s: use such an id", id, field.Name(), field.Kind())
 	}
-	req.ProtoReflect().Set(field, value)
+	req.Set(field, value)
 	return nil
 }
 
 // RequestID is the actor id that a request names in its field for it, "" if the
 // contract has no such field or it is empty.
-func RequestID(method *Method, req proto.Message) string {
-	message := req.ProtoReflect()
-	if method.IDField == nil || !message.Has(method.IDField) {
+func RequestID(field protoreflect.FieldDescriptor, req protoreflect.Message) string {
+	if field == nil || !req.Has(field) {
 		return ""
 	}
-	return message.Get(method.IDField).String()
+	return req.Get(field).String()
 }
 
 // idValue is the id as a value of the field: itself, or the integer of which it is

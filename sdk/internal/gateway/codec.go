@@ -4,29 +4,43 @@ import (
 	"context"
 	"io"
 
+	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectproto"
+
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 )
+
+// raw is a message that stays encoded: the worker that hosts the actor decodes it.
+type raw struct{ data []byte }
+
+// passing lets raw messages through as they are. What Connect itself encodes, such
+// as the status of gRPC, goes the ordinary way.
+type passing struct {
+	connect.StableCodec
+
+	codec peerv1.Codec
+}
 
 var (
-	binary   = connectproto.NewBinaryCodec()
-	tolerant = newJSON(true)
-	strict   = newJSON(false)
+	binary   = passing{connectproto.NewBinaryCodec(), peerv1.Codec_CODEC_PROTO}
+	tolerant = passing{connectproto.NewJSONCodec(), peerv1.Codec_CODEC_JSON}
+	strict   = passing{connectproto.NewJSONCodec(), peerv1.Codec_CODEC_STRICT_JSON}
 )
 
-// jsonCodec always writes the compact form: protojson varies its white space from
-// build to build, which makes answers hard to compare.
-type jsonCodec struct{ *connectproto.JSONCodec }
-
-func newJSON(discardUnknown bool) jsonCodec {
-	codec := connectproto.NewJSONCodec()
-	codec.UnmarshalOptions.DiscardUnknown = discardUnknown
-	return jsonCodec{codec}
+func (p passing) MarshalWrite(ctx context.Context, dst io.Writer, msg any) error {
+	message, ok := msg.(*raw)
+	if !ok {
+		return p.StableCodec.MarshalWrite(ctx, dst, msg)
+	}
+	_, err := dst.Write(message.data)
+	return err
 }
 
-func (c jsonCodec) MarshalWrite(ctx context.Context, dst io.Writer, msg any) error {
-	return c.MarshalWriteStable(ctx, dst, msg)
+func (p passing) UnmarshalRead(ctx context.Context, src io.Reader, msg any) (err error) {
+	message, ok := msg.(*raw)
+	if !ok {
+		return p.StableCodec.UnmarshalRead(ctx, src, msg)
+	}
+	message.data, err = io.ReadAll(src)
+	return err
 }
-
-// compressFrom is the size from which answers are compressed, for clients that ask
-// for it: below, gzip costs more than it saves.
-const compressFrom = 1 << 10

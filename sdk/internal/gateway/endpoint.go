@@ -8,35 +8,46 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/dynamicpb"
 
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
+	"github.com/francis-actors/francis/sdk/internal/codec"
 )
 
-// endpoint are the handlers of one actor type. They differ in how they read JSON:
-// a program may send fields of a newer contract, a person has mistyped them.
-type endpoint struct{ rpc, people http.Handler }
+// compressFrom is the size from which answers are compressed, for clients that ask
+// for it: below, gzip costs more than it saves.
+const compressFrom = 1 << 10
 
-// endpoint returns the handlers of a type. Types are never forgotten, so neither
-// are their handlers.
-func (g *Gateway) endpoint(typ *actor.Type) *endpoint {
-	if have, ok := g.endpoints.Load(typ); ok {
-		return have.(*endpoint)
-	}
-	server := connect.NewServer()
-	for _, method := range typ.Methods {
-		if !method.Internal {
-			server.Register(g.method(typ, method))
-		}
-	}
-	made, _ := g.endpoints.LoadOrStore(typ, &endpoint{rpc: mount(server, tolerant), people: mount(server, strict)})
-	return made.(*endpoint)
+// endpoint are the handlers of one contract. They differ in how they read JSON: a
+// program may send fields of a newer contract, a person has mistyped them.
+type endpoint struct {
+	contract    *contract.Contract
+	rpc, people http.Handler
 }
 
-func mount(server *connect.Server, json connect.Codec) http.Handler {
+// endpoint returns the handlers of a contract. A newer contract of the same actor
+// type replaces them.
+func (g *Gateway) endpoint(c *contract.Contract) *endpoint {
+	if have, ok := g.endpoints.Load(c.Type); ok && have.(*endpoint).contract == c {
+		return have.(*endpoint)
+	}
+	made := &endpoint{contract: c, rpc: g.mount(c, tolerant), people: g.mount(c, strict)}
+	g.endpoints.Store(c.Type, made)
+	return made
+}
+
+func (g *Gateway) mount(c *contract.Contract, json passing) http.Handler {
+	server := connect.NewServer()
+	for _, method := range c.Methods {
+		if !method.Internal {
+			server.Register(g.method(c.Type, method, json.codec))
+		}
+	}
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, server,
 		connecthttp.WithCodecs(binary, json),
@@ -46,41 +57,55 @@ func mount(server *connect.Server, json connect.Codec) http.Handler {
 	return mux
 }
 
-func (g *Gateway) method(typ *actor.Type, method *actor.Method) connect.Method {
+// target is one method of one actor type, and how its JSON is read.
+type target struct {
+	contract.Method
+
+	typ  string
+	json peerv1.Codec
+}
+
+func (g *Gateway) method(typ string, method contract.Method, json peerv1.Codec) connect.Method {
+	t := target{method, typ, json}
 	spec := connect.Spec{StreamType: connect.StreamTypeUnary, Schema: method.Desc, Procedure: method.Procedure}
 	if method.View {
 		spec.IdempotencyLevel = connect.IdempotencyNoSideEffects
 	}
 	return connect.Method{Spec: spec, Handler: func(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
-		return g.serve(ctx, typ, method, stream)
+		return g.serve(ctx, t, stream)
 	}}
 }
 
 // serve answers one call.
-func (g *Gateway) serve(ctx context.Context, typ *actor.Type, method *actor.Method, stream connect.ServerStream) error {
-	forbidCaching(ctx)
-	req := method.Request.New().Interface()
-	if err := stream.Receive(req); err != nil {
+func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStream) error {
+	info, _ := connect.CallInfoForServerContext(ctx)
+	forbidCaching(ctx, info)
+	var body raw
+	if err := stream.Receive(&body); err != nil {
 		return fault.Unreadable(err)
 	}
-	id, err := actorID(ctx, method, req)
+	encoding := peerv1.Codec_CODEC_PROTO
+	if info.Codec == connect.CodecNameJSON {
+		encoding = t.json
+	}
+	id, err := t.actorID(ctx, info, encoding, body.data)
 	if err != nil {
 		return err
 	}
-	reply, err := g.directory.Service().Invoke(ctx, actor.Call{
-		Type: typ.Name, ID: id, Procedure: method.Procedure, View: method.View,
-		Request: req, Timeout: defaultTimeout(ctx, method),
+	reply, err := g.directory.InvokeEncoded(ctx, actor.Call{
+		Type: t.typ, ID: id, Procedure: t.Procedure, View: t.View,
+		Codec: encoding, Body: body.data, Timeout: t.defaultTimeout(ctx),
 	})
 	if err != nil {
 		return err
 	}
-	return stream.Send(reply)
+	return stream.Send(&raw{reply})
 }
 
 // defaultTimeout is the deadline of a call that brings none and whose contract
 // says nothing.
-func defaultTimeout(ctx context.Context, method *actor.Method) time.Duration {
-	if _, brought := ctx.Deadline(); !brought && method.Timeout == 0 {
+func (t target) defaultTimeout(ctx context.Context) time.Duration {
+	if _, brought := ctx.Deadline(); !brought && t.Timeout == 0 {
 		return limit.CallTimeout
 	}
 	return 0
@@ -88,12 +113,8 @@ func defaultTimeout(ctx context.Context, method *actor.Method) time.Duration {
 
 // forbidCaching marks the answers to GET: the same URL means another actor under
 // another header, and the next turn changes what a view says.
-func forbidCaching(ctx context.Context) {
-	server, ok := connecthttp.ServerInfoForContext(ctx)
-	if !ok || server.HTTPMethod() != http.MethodGet {
-		return
-	}
-	if info, ok := connect.CallInfoForServerContext(ctx); ok {
+func forbidCaching(ctx context.Context, info *connect.CallInfo) {
+	if server, ok := connecthttp.ServerInfoForContext(ctx); ok && server.HTTPMethod() == http.MethodGet {
 		info.ResponseHeader().Set("Vary", actor.IDHeader)
 		info.ResponseHeader().Set("Cache-Control", "no-store")
 	}
@@ -105,46 +126,53 @@ func withPathID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, pathIDKey{}, id)
 }
 
-// actorID is the id that the path, the header or the request names; all that name
-// one must agree.
-func actorID(ctx context.Context, method *actor.Method, req proto.Message) (string, error) {
-	id, err := headerID(ctx)
+// actorID is the id that the path, the header or the request names. Where path and
+// header both do they must agree; the worker compares with the request.
+func (t target) actorID(ctx context.Context, info *connect.CallInfo, encoding peerv1.Codec, body []byte) (string, error) {
+	inHeader, err := headerID(info)
 	if err != nil {
 		return "", err
 	}
-	if inPath, ok := ctx.Value(pathIDKey{}).(string); ok {
-		if id != "" && id != inPath {
-			return "", fault.InvalidID("the path names the actor " + inPath + ", but the header " + actor.IDHeader + " says " + id + "; leave the header out")
-		}
-		id = inPath
-	} else if id == "" {
-		id = actor.RequestID(method, req)
+	inPath, hasPath := ctx.Value(pathIDKey{}).(string)
+	switch {
+	case hasPath && inHeader != "" && inHeader != inPath:
+		return "", fault.InvalidID("the path names the actor " + inPath + ", but the header " + actor.IDHeader + " says " + inHeader + "; leave the header out")
+	case hasPath:
+		return inPath, nil
+	case inHeader != "":
+		return inHeader, nil
+	default:
+		return t.requestID(encoding, body)
 	}
-	if id == "" {
-		return "", missingID(method)
-	}
-	return id, nil
 }
 
-func headerID(ctx context.Context) (string, error) {
-	info, ok := connect.CallInfoForServerContext(ctx)
-	if !ok {
+func headerID(info *connect.CallInfo) (string, error) {
+	lines := info.RequestHeader().Values(actor.IDHeader)
+	if len(lines) == 0 {
 		return "", nil
 	}
-	escaped := info.RequestHeader().Get(actor.IDHeader)
-	if slices.ContainsFunc(info.RequestHeader().Values(actor.IDHeader), func(line string) bool { return line != escaped }) {
+	if len(slices.Compact(slices.Clone(lines))) > 1 {
 		return "", fault.InvalidID("the header " + actor.IDHeader + " is given twice, with different values; send it once")
 	}
-	id, err := name.UnescapeID(escaped)
+	id, err := name.UnescapeID(lines[0])
 	if err != nil {
 		return "", fault.InvalidID("the header " + actor.IDHeader + " is not percent-encoded: " + err.Error())
 	}
 	return id, nil
 }
 
-func missingID(method *actor.Method) error {
-	if method.IDField != nil {
-		return fault.InvalidID("the call names no actor; set the header " + actor.IDHeader + " or the field " + string(method.IDField.Name()) + " of the request")
+// requestID is the id that the request itself names.
+func (t target) requestID(encoding peerv1.Codec, body []byte) (string, error) {
+	if t.IDField == nil {
+		return "", fault.InvalidID("the call names no actor; set the header " + actor.IDHeader)
 	}
-	return fault.InvalidID("the call names no actor; set the header " + actor.IDHeader)
+	req := dynamicpb.NewMessage(t.Desc.Input())
+	if err := codec.Unmarshal(encoding, body, req); err != nil {
+		return "", fault.Malformed(connect.CodeInvalidArgument, "the request is no "+string(t.Desc.Input().FullName())+": "+err.Error())
+	}
+	id := actor.RequestID(t.IDField, req)
+	if id == "" {
+		return "", fault.InvalidID("the call names no actor; set the header " + actor.IDHeader + " or the field " + string(t.IDField.Name()) + " of the request")
+	}
+	return id, nil
 }

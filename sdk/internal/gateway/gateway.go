@@ -1,18 +1,22 @@
 // Package gateway is the HTTP surface of a host: every method of every actor type
 // that is not internal, over Connect, gRPC and gRPC-Web with protobuf or JSON, and
 // for people with curl at POST /invoke/{type}/{id}/{method}. It finds the actor id,
-// decodes the request and calls; it knows nothing of where actors live.
+// and passes the request on as it is; the worker that hosts the actor decodes it.
 package gateway
 
 import (
+	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
+	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/fault"
@@ -23,12 +27,17 @@ import (
 // envelope of its protocol.
 const maxBody = limit.MaxMessage + 4<<10
 
-// Directory is what a gateway asks a host for.
+// Directory is what a gateway asks a host for. Its methods may be called
+// concurrently.
 type Directory interface {
-	// Types lists the actor types that can be called.
-	Types() []*actor.Type
-	// Service is how they are called.
-	Service() actor.Caller
+	// TypeNames lists the actor types that can be called.
+	TypeNames() []string
+	// ContractOf returns the contract of an actor type, nil for an unknown one.
+	ContractOf(typ string) *contract.Contract
+	// Serving reports whether the host takes calls: it has started, and does not stop.
+	Serving() bool
+	// InvokeEncoded delivers a call; request and reply are encoded.
+	InvokeEncoded(ctx context.Context, call actor.Call) ([]byte, error)
 }
 
 // Gateway serves the actors of a directory. It follows the directory: a type that
@@ -36,15 +45,17 @@ type Directory interface {
 type Gateway struct {
 	directory Directory
 	mux       *http.ServeMux
+	// tools serves reflection and health.
+	tools *http.ServeMux
 	// errors answers what reaches no method, in the protocol of the request.
 	errors *connecthttp.ErrorWriter
-	// endpoints are the types that were called already, by *actor.Type.
+	// endpoints are those that were called already, by actor type.
 	endpoints sync.Map
 }
 
 // New returns a gateway to the actors of directory.
 func New(directory Directory) *Gateway {
-	g := &Gateway{directory: directory, mux: http.NewServeMux(), errors: connecthttp.NewErrorWriter()}
+	g := &Gateway{directory: directory, mux: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), tools: newTools(directory)}
 	g.mux.HandleFunc("POST /invoke/{type}/{idAndMethod...}", g.invoke)
 	g.mux.HandleFunc("/{service}/{method}", g.call)
 	g.mux.HandleFunc("/", g.noEndpoint)
@@ -56,28 +67,46 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mux.ServeHTTP(w, r)
 }
 
-// call serves Connect, gRPC and gRPC-Web.
-func (g *Gateway) call(w http.ResponseWriter, r *http.Request) {
-	typ := g.typeOf(protoreflect.FullName(r.PathValue("service")))
-	if typ == nil {
-		g.noEndpoint(w, r)
-		return
-	}
-	if method := typ.Methods[r.URL.Path]; method == nil || method.Internal {
-		g.fail(w, r, fault.UnknownMethod(typ.Name, r.PathValue("method")))
-		return
-	}
-	g.endpoint(typ).rpc.ServeHTTP(w, r)
+func newTools(directory Directory) *http.ServeMux {
+	server := connect.NewServer()
+	registerReflection(server, directory)
+	registerHealth(server, directory)
+	mux := http.NewServeMux()
+	connecthttp.Mount(mux, server)
+	return mux
 }
 
-// typeOf returns the actor type whose contract is the service, nil for none.
-func (g *Gateway) typeOf(service protoreflect.FullName) *actor.Type {
-	for _, typ := range g.directory.Types() {
-		if typ.Service.FullName() == service {
-			return typ
+// call serves Connect, gRPC and gRPC-Web.
+func (g *Gateway) call(w http.ResponseWriter, r *http.Request) {
+	c := g.contractOf(protoreflect.FullName(r.PathValue("service")))
+	if c == nil {
+		g.callTool(w, r)
+		return
+	}
+	if !slices.ContainsFunc(c.Methods, func(m contract.Method) bool { return m.Procedure == r.URL.Path && !m.Internal }) {
+		g.fail(w, r, fault.UnknownMethod(c.Type, r.PathValue("method")))
+		return
+	}
+	g.endpoint(c).rpc.ServeHTTP(w, r)
+}
+
+// contractOf returns the contract that is the service, nil for none.
+func (g *Gateway) contractOf(service protoreflect.FullName) *contract.Contract {
+	for _, typ := range g.directory.TypeNames() {
+		if c := g.directory.ContractOf(typ); c != nil && c.Service.FullName() == service {
+			return c
 		}
 	}
 	return nil
+}
+
+// callTool serves what is no actor: reflection and health.
+func (g *Gateway) callTool(w http.ResponseWriter, r *http.Request) {
+	if tool, pattern := g.tools.Handler(r); pattern != "" {
+		tool.ServeHTTP(w, r)
+		return
+	}
+	g.noEndpoint(w, r)
 }
 
 // invoke serves people: the request is handed to the method's Connect endpoint,
@@ -88,17 +117,18 @@ func (g *Gateway) invoke(w http.ResponseWriter, r *http.Request) {
 		g.noEndpoint(w, r)
 		return
 	}
-	typ, err := g.typeNamed(r.PathValue("type"))
-	if err != nil {
-		g.fail(w, r, err)
+	typ := r.PathValue("type")
+	c := g.directory.ContractOf(typ)
+	if c == nil {
+		g.fail(w, r, fault.UnknownType(typ, g.directory.TypeNames()))
 		return
 	}
-	method := methodNamed(typ, called)
-	if method == nil {
-		g.fail(w, r, fault.UnknownMethod(typ.Name, called))
+	method, ok := methodNamed(c, called)
+	if !ok {
+		g.fail(w, r, fault.UnknownMethod(typ, called))
 		return
 	}
-	g.endpoint(typ).people.ServeHTTP(w, asConnect(r, method, id))
+	g.endpoint(c).people.ServeHTTP(w, asConnect(r, method, id))
 }
 
 // idAndMethod are the last segments of /invoke/{type}/{id}/{method}. The mux cannot
@@ -113,41 +143,29 @@ func idAndMethod(r *http.Request) (id, method string, ok bool) {
 	return id, method, idErr == nil && methodErr == nil && method != ""
 }
 
-func (g *Gateway) typeNamed(name string) (*actor.Type, error) {
-	types := g.directory.Types()
-	known := make([]string, 0, len(types))
-	for _, typ := range types {
-		if typ.Name == name {
-			return typ, nil
-		}
-		known = append(known, typ.Name)
-	}
-	return nil, fault.UnknownType(name, known)
-}
-
 // methodNamed finds a method by its name in the contract or in lowerCamel. Internal
 // methods are not served.
-func methodNamed(typ *actor.Type, name string) *actor.Method {
-	for _, method := range typ.Methods {
+func methodNamed(c *contract.Contract, name string) (contract.Method, bool) {
+	for _, method := range c.Methods {
 		declared := string(method.Desc.Name())
 		if !method.Internal && (name == declared || name == strings.ToLower(declared[:1])+declared[1:]) {
-			return method
+			return method, true
 		}
 	}
-	return nil
+	return contract.Method{}, false
 }
 
 // asConnect is r as a unary Connect request to a method of the actor id.
-func asConnect(r *http.Request, method *actor.Method, id string) *http.Request {
-	connect := r.WithContext(withPathID(r.Context(), id))
+func asConnect(r *http.Request, method contract.Method, id string) *http.Request {
+	request := r.WithContext(withPathID(r.Context(), id))
 	target := *r.URL
 	target.Path, target.RawPath = method.Procedure, ""
-	connect.URL = &target
-	connect.Header = r.Header.Clone()
-	if connect.Header.Get("Content-Type") != "application/proto" {
-		connect.Header.Set("Content-Type", "application/json")
+	request.URL = &target
+	request.Header = r.Header.Clone()
+	if request.Header.Get("Content-Type") != "application/proto" {
+		request.Header.Set("Content-Type", "application/json")
 	}
-	return connect
+	return request
 }
 
 func (g *Gateway) noEndpoint(w http.ResponseWriter, r *http.Request) {

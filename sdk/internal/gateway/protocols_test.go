@@ -178,7 +178,7 @@ func TestConnectByHand(t *testing.T) {
 	json := map[string]string{"Content-Type": "application/json", idHeader: "a"}
 	s.send(request{path: add, header: json, body: `{"in":1}`}).wantBody(t, `{"sum":"1"}`)
 	s.send(request{path: add, header: json, body: `{"in":1,"fieldOfANewerContract":true}`}).wantBody(t, `{"sum":"2"}`)
-	s.send(request{path: add, header: json, body: `{"in":`}).wantRefusal(t, connect.CodeInvalidArgument, francisv1.Reason_REASON_MALFORMED, "unmarshal message")
+	s.send(request{path: add, header: json, body: `{"in":`}).wantRefusal(t, connect.CodeInvalidArgument, francisv1.Reason_REASON_MALFORMED, "the request is no behaviour.v1.AddRequest")
 	s.send(request{path: add, header: map[string]string{"Content-Type": "application/json"}, body: `{"in":1}`}).
 		wantRefusal(t, connect.CodeInvalidArgument, francisv1.Reason_REASON_INVALID_ID, "the call names no actor; set the header Francis-Actor-Id")
 	for method, want := range map[string]int{

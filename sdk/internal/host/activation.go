@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/fault"
@@ -31,6 +33,15 @@ type activation struct {
 	instance any
 	hooks    []func(context.Context)
 
+	// epoch is the one at which this worker owned the shard when the actor was
+	// loaded. It never changes: a new epoch is a new activation.
+	epoch uint64
+	shard uint32
+	// identity names the state that is committed; its activation is this one's from
+	// the first commit on.
+	identity *runtimev1.Identity
+	// number is drawn when the actor is loaded, and sequence counts its records.
+	number, sequence uint64
 	// version counts the actor's commits.
 	version uint64
 	// state is the live state; nil for an actor without one.
@@ -52,29 +63,51 @@ type activation struct {
 // encoding gives equal states equal bytes within one program.
 var encoding = proto.MarshalOptions{Deterministic: true}
 
-// load reads the actor from the store.
+// load reads the actor from the runtime.
 func load(r *run, s *slot) (*activation, error) {
-	typ := s.table.typ
-	a := &activation{table: s.table, id: s.id}
-	if typ.State == nil {
+	entry := r.host.cfg.Cluster.Entry(s.table.typ.Type, s.shard)
+	if entry.GetWorker() != r.host.cfg.Cluster.Worker() {
+		return nil, errMoved
+	}
+	a := &activation{table: s.table, id: s.id, shard: s.shard, epoch: entry.GetEpoch(), number: rand.Uint64() | 1}
+	if s.table.typ.StateType == nil {
 		return a, nil
 	}
-	stored, err := s.table.host.cfg.Store.Load((*turnContext)(r), typ.Name, s.id)
-	if err != nil {
-		return nil, r.failed(fmt.Errorf("load the state: %w", err), francisv1.Reason_REASON_ACTIVATION_FAILED)
+	res, err := r.host.cfg.Cluster.Load((*turnContext)(r), &runtimev1.LoadRequest_Read{Actor: a.actor(), Fence: a.fence()})
+	switch {
+	case err != nil:
+		return nil, r.failed(err, francisv1.Reason_REASON_ACTIVATION_FAILED)
+	case res.GetVerdict() == runtimev1.Verdict_VERDICT_STALE_EPOCH:
+		return nil, r.elsewhere(entry, entry)
+	case res.GetVerdict() == runtimev1.Verdict_VERDICT_DAMAGED:
+		return nil, fault.StateMismatch(r.name(), "its checksum is wrong")
 	}
-	a.state = typ.State.New().Interface()
-	if stored.Version == 0 {
-		return a, nil
+	return a, a.decode(r, res.GetState())
+}
+
+// decode takes over the state that was loaded.
+func (a *activation) decode(r *run, stored *runtimev1.State) error {
+	typ := a.table.typ
+	a.state = typ.StateType.New().Interface()
+	if stored.GetIdentity() == nil {
+		return nil
 	}
-	if want := string(typ.State.Descriptor().FullName()); stored.Message != want {
-		return nil, fault.StateMismatch(r.name(), fmt.Sprintf("it is a %s, and the contract says %s", stored.Message, want))
+	if want := string(typ.StateType.Descriptor().FullName()); stored.GetMessage() != want {
+		return fault.StateMismatch(r.name(), fmt.Sprintf("it is a %s, and the contract says %s", stored.GetMessage(), want))
 	}
-	if err := proto.Unmarshal(stored.Data, a.state); err != nil {
-		return nil, fault.StateMismatch(r.name(), "it does not decode as "+stored.Message)
+	if err := proto.Unmarshal(stored.GetData(), a.state); err != nil {
+		return fault.StateMismatch(r.name(), "it does not decode as "+stored.GetMessage())
 	}
-	a.version, a.encoded = stored.Version, stored.Data
-	return a, nil
+	a.identity, a.version, a.encoded = stored.GetIdentity(), stored.GetVersion(), stored.GetData()
+	return nil
+}
+
+func (a *activation) actor() *runtimev1.Actor {
+	return &runtimev1.Actor{Type: a.table.typ.Type, Id: a.id}
+}
+
+func (a *activation) fence() *runtimev1.Fence {
+	return &runtimev1.Fence{Shard: a.shard, Epoch: a.epoch}
 }
 
 // construct calls the constructor of the actor.
@@ -120,43 +153,59 @@ func (a *activation) differs(state proto.Message) bool {
 // scratch holds buffers for states that most turns leave as they were.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
-// commit stores what the turn r did to the state, if it did anything.
-func (a *activation) commit(r *run) error {
+// commit stores what the turn r did to the state, and reports whether it did
+// anything.
+func (a *activation) commit(r *run) (committed bool, err error) {
 	if !a.lent {
-		return nil
+		return false, nil
 	}
 	buffer := scratch.Get().(*[]byte)
 	defer scratch.Put(buffer)
 	data, err := encoding.MarshalAppend((*buffer)[:0], a.state)
 	if err != nil {
 		a.rollback()
-		return fault.Malformed(connect.CodeInternal, "the state of "+r.name()+" cannot be encoded: "+err.Error())
+		return false, fault.Malformed(connect.CodeInternal, "the state of "+r.name()+" cannot be encoded: "+err.Error())
 	}
 	*buffer = data
 	if bytes.Equal(data, a.encoded) {
-		return nil
+		return false, nil
 	}
 	if len(data) > limit.MaxState {
 		a.rollback()
-		return fault.TooLarge("the state of "+r.name(), len(data), limit.MaxState)
+		return false, fault.TooLarge("the state of "+r.name(), len(data), limit.MaxState)
 	}
-	return a.store(r, bytes.Clone(data))
+	return true, a.write(r, bytes.Clone(data))
 }
 
-func (a *activation) store(r *run, data []byte) error {
-	err := a.table.host.cfg.Store.Commit(a.table.host.ctx, Record{
-		Type: a.table.typ.Name, ID: a.id, Base: a.version,
-		Message: string(a.table.typ.State.Descriptor().FullName()), Data: data,
+// write sends the record of a turn and waits until it is durable.
+func (a *activation) write(r *run, data []byte) error {
+	identity := &runtimev1.Identity{Activation: a.number, Sequence: a.sequence + 1}
+	res, err := r.host.cfg.Cluster.Commit(r.host.ctx, &runtimev1.Record{
+		Actor: a.actor(), Fence: a.fence(), Base: a.identity, Identity: identity,
+		Message: string(a.table.typ.StateType.Descriptor().FullName()), Data: data,
 	})
 	if err != nil {
-		r.slot.spoil()
-		id := callID()
-		r.Log().Error("the commit failed", "call", id, "error", err)
-		return fault.CommitFailed(r.name(), id)
+		return a.unanswered(r, err)
 	}
-	a.version++
-	a.encoded, a.snapshot = data, nil
-	return nil
+	switch verdict := res.GetVerdict(); verdict {
+	case runtimev1.Verdict_VERDICT_APPLIED, runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
+		a.identity, a.sequence, a.version = identity, identity.GetSequence(), res.GetVersion()
+		a.encoded, a.snapshot = data, nil
+		return nil
+	case runtimev1.Verdict_VERDICT_STALE_EPOCH, runtimev1.Verdict_VERDICT_STALE_BASE:
+		r.slot.spoil()
+		return fault.Superseded(r.name())
+	default:
+		return a.unanswered(r, fmt.Errorf("the verdict is %v", verdict))
+	}
+}
+
+// unanswered ends a turn of whose record nobody knows whether it was applied.
+func (a *activation) unanswered(r *run, cause error) error {
+	r.slot.spoil()
+	id := callID()
+	r.Log().Error("the commit was not answered", "call", id, "error", cause)
+	return fault.CommitUnanswered(r.name(), id)
 }
 
 // rollback puts the state back to the end of the previous turn.
@@ -166,7 +215,8 @@ func (a *activation) rollback() {
 	}
 	proto.Reset(a.state)
 	if err := proto.Unmarshal(a.encoded, a.state); err != nil {
-		panic(fmt.Sprintf("the state of %s/%s was encoded by this host and does not decode: %v", a.table.typ.Name, a.id, err))
+		//nolint:forbidigo // a broken invariant: going on would mix two turns
+		panic(fmt.Sprintf("the state of %s/%s was encoded by this host and does not decode: %v", a.table.typ.Type, a.id, err))
 	}
 }
 
@@ -198,7 +248,7 @@ func (a *activation) State() proto.Message { return a.shared() }
 func (a *activation) OnDeactivate(hook func(context.Context)) { a.hooks = append(a.hooks, hook) }
 
 func (a *activation) Log() *slog.Logger {
-	return a.table.host.cfg.Logger.With("actor", a.table.typ.Name+"/"+a.id)
+	return a.table.host.cfg.Logger.With("actor", a.table.typ.Type+"/"+a.id)
 }
 
 var _ actor.Activation = (*activation)(nil)

@@ -59,13 +59,7 @@ func within(done <-chan struct{}, limit time.Duration) bool {
 // endAll ends every activation, those too that the last turns still wake.
 func (h *Host) endAll() {
 	for slots := h.slots(); len(slots) > 0; slots = h.slots() {
-		var pending []chan struct{}
-		for _, s := range slots {
-			pending = append(pending, s.endSoon())
-		}
-		for _, done := range pending {
-			<-done
-		}
+		_ = endEvery(context.Background(), slots)
 	}
 }
 
@@ -89,7 +83,7 @@ func (h *Host) slots() []*slot {
 func (h *Host) busy() []string {
 	var names []string
 	for _, s := range h.slots() {
-		names = append(names, s.table.typ.Name+"/"+s.id)
+		names = append(names, s.table.typ.Type+"/"+s.id)
 	}
 	return names
 }

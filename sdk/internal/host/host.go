@@ -1,10 +1,11 @@
 // Package host runs actors: it keeps their activations, lets turns and views in
 // one after the other, and commits what they changed. There is one host; what
-// differs between topologies is the [Store] it is given.
+// differs between topologies is the [Cluster] it is given.
 //
-// The path of a call: [Host.Service] or a running turn → resolve (type, method,
-// id, chain, deadline) → slot of the actor (queue) → activation (load, construct)
-// → method → commit or roll back → reply.
+// The path of a call: [Host.Service], a running turn or a peer ([Host.Serve]) →
+// prepare (id, chain, metadata, deadline) → locate the shard's owner → forward it,
+// or resolve (type, method, request) → slot of the actor (queue) → activation
+// (load, construct) → method → commit or roll back → reply.
 //
 // Decisions about admission and call chains are made by the pure packages
 // internal/core/turn and internal/core/chain; this package feeds them.
@@ -14,11 +15,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/sdk/internal/actor"
@@ -26,8 +30,8 @@ import (
 
 // Config are the settings of a host.
 type Config struct {
-	// Store keeps the state of the actors. Required.
-	Store Store
+	// Cluster is where the host belongs. Required.
+	Cluster Cluster
 	// Logger receives what callers are not told: the text of plain errors, stacks
 	// of panics. Default: slog.Default().
 	Logger *slog.Logger
@@ -50,8 +54,8 @@ func (c Config) withDefaults() Config {
 }
 
 func (c Config) validate() error {
-	if c.Store == nil {
-		return errors.New("host: no store given")
+	if c.Cluster == nil {
+		return errors.New("host: no cluster given")
 	}
 	if c.ShutdownGrace < 0 {
 		return errors.New("host: the shutdown grace is negative")
@@ -90,12 +94,43 @@ func (h *Host) RegisterActor(t *actor.Type) error { return h.types.add(h, t) }
 // Types lists the registered actor types.
 func (h *Host) Types() []*actor.Type { return h.types.list() }
 
+// TypeNames lists the names of the registered actor types.
+func (h *Host) TypeNames() []string { return slices.Sorted(maps.Keys(h.types.all())) }
+
+// ContractOf returns the contract of a registered actor type, nil for any other.
+func (h *Host) ContractOf(typ string) *contract.Contract {
+	if table, ok := h.types.all()[typ]; ok {
+		return table.typ.Contract
+	}
+	return nil
+}
+
+// Serving reports whether the host takes calls from outside.
+func (h *Host) Serving() bool { return !h.closing.Load() }
+
 // Service returns the caller for code outside turns. A context that descends from
 // a turn carries the chain of its calls along.
 func (h *Host) Service() actor.Caller { return service{h} }
 
+// InvokeEncoded delivers a call whose request is encoded, and returns the reply
+// encoded alike.
+func (h *Host) InvokeEncoded(ctx context.Context, call actor.Call) ([]byte, error) {
+	a, err := h.invoke(ctx, originIn(ctx), call)
+	return a.encoded, err
+}
+
 type service struct{ host *Host }
 
 func (s service) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
-	return s.host.invoke(ctx, runningIn(ctx), call)
+	a, err := s.host.invoke(ctx, originIn(ctx), call)
+	return a.reply, err
+}
+
+// originIn is the origin of a call that is made with ctx: the run that ctx belongs
+// to, or none.
+func originIn(ctx context.Context) origin {
+	if r := runningIn(ctx); r != nil {
+		return r.origin()
+	}
+	return origin{}
 }

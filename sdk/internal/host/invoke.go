@@ -2,98 +2,138 @@ package host
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/chain"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/name"
+	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/core/turn"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
+	"github.com/francis-actors/francis/sdk/internal/codec"
 )
 
-// invoke delivers a call that the run parent makes, or code outside any run where
-// parent is nil.
-func (h *Host) invoke(ctx context.Context, parent *run, call actor.Call) (proto.Message, error) {
-	r, err := h.prepare(ctx, parent, call)
+// errMoved says that the actor lives elsewhere by now, and that nothing ran.
+var errMoved = errors.New("the actor has moved")
+
+// redialPause is how long a call waits before it tries a worker again that could
+// not be reached.
+const redialPause = 100 * time.Millisecond
+
+// origin is what a call inherits from where it is made.
+type origin struct {
+	// link are the actors that wait for the call; nil outside of any turn.
+	link *chain.Link
+	// view is true for a call that a view makes.
+	view     bool
+	metadata actor.Metadata
+	// due is when the deadline of the calling turn passes; 0 is never.
+	due time.Duration
+}
+
+// inTurn reports whether somebody's turn waits for the call.
+func (o origin) inTurn() bool { return o.link != nil }
+
+// answer is a reply as the caller wants it: a message, or encoded.
+type answer struct {
+	reply   proto.Message
+	encoded []byte
+}
+
+// invoke delivers a call to the actor, wherever it lives.
+func (h *Host) invoke(ctx context.Context, from origin, call actor.Call) (answer, error) {
+	r, err := h.prepare(ctx, from, call)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	for {
-		slot, err := r.table.slot(call.ID, parent != nil)
+		entry, err := h.locate(r)
 		if err != nil {
-			return nil, err
+			return answer{}, err
 		}
-		switch verdict, alive := slot.arrive(r); {
-		case !alive:
-			continue // the slot was dropped between lookup and arrival
-		case verdict == turn.Refused:
-			return nil, fault.QueueFull(call.Type, call.ID, r.table.typ.MaxPending)
-		default:
-			return r.result(verdict)
+		var a answer
+		if entry.GetWorker() == h.cfg.Cluster.Worker() {
+			a, err = h.local(r)
+		} else {
+			a, err = h.forward(r, entry)
 		}
+		if !errors.Is(err, errMoved) {
+			return a, err
+		}
+		r = r.again()
 	}
 }
 
-// prepare checks a call before anything is touched, and copies its request.
-func (h *Host) prepare(ctx context.Context, parent *run, call actor.Call) (*run, error) {
-	table, err := h.types.of(call.Type)
-	if err != nil {
-		return nil, err
-	}
-	method, ok := table.typ.Methods[call.Procedure]
-	if !ok {
-		return nil, fault.UnknownMethod(call.Type, call.Procedure)
-	}
+// prepare checks a call before anything is touched.
+func (h *Host) prepare(ctx context.Context, from origin, call actor.Call) (*run, error) {
 	if err := name.CheckID(call.ID); err != nil {
 		return nil, fault.InvalidID(err.Error())
 	}
-	r := &run{table: table, method: method, parent: ctx}
-	r.link = chain.Link{Type: call.Type, ID: call.ID}
-	if err := r.follow(parent); err != nil {
+	r := &run{host: h, parent: ctx, from: from, call: call}
+	r.shard = placement.ShardOf(call.ID, placement.Shards)
+	r.link = chain.Link{Parent: from.link, Type: call.Type, ID: call.ID}
+	if err := r.follow(); err != nil {
 		return nil, err
 	}
-	if err := r.carry(ctx, parent); err != nil {
+	if err := r.carry(); err != nil {
 		return nil, err
 	}
-	if r.req, err = copyRequest(method, call); err != nil {
-		return nil, err
-	}
-	r.ticket.Holder = r
-	if method.View {
-		r.ticket.Mode = turn.Shared
-	}
-	r.bound(ctx, parent, call.Timeout)
-	return r, nil
+	r.bound()
+	return r, r.known()
 }
 
-// follow makes r part of the chain of calls that parent belongs to.
-func (r *run) follow(parent *run) error {
-	if parent == nil {
+// known checks that this worker or another one serves the actor type.
+func (r *run) known() error {
+	cluster := r.host.cfg.Cluster
+	if _, ok := r.host.types.all()[r.call.Type]; ok || slices.Contains(cluster.Types(), r.call.Type) {
 		return nil
 	}
-	if parent.method.View && !r.method.View {
-		return fault.NotAView(parent.name(), r.method.Procedure)
+	ctx, cancel := r.waiting()
+	defer cancel()
+	if err := cluster.AwaitTable(ctx); err != nil {
+		return fault.EndedWaiting(err)
 	}
-	r.link.Parent = &parent.link
-	switch chain.Check(&parent.link, r.link.Type, r.link.ID, limit.ChainDepth) {
+	if types := cluster.Types(); !slices.Contains(types, r.call.Type) {
+		return fault.UnknownType(r.call.Type, types)
+	}
+	return nil
+}
+
+// again is a new run of the same call.
+func (r *run) again() *run {
+	return &run{
+		host: r.host, parent: r.parent, from: r.from, call: r.call, shard: r.shard, link: r.link,
+		metadata: r.metadata, due: r.due, ends: r.ends,
+	}
+}
+
+// follow checks the chain of calls that the call belongs to.
+func (r *run) follow() error {
+	switch chain.Check(r.from.link, r.link.Type, r.link.ID, limit.ChainDepth) {
 	case chain.Cycle:
-		return fault.Cycle(chain.Path(&parent.link, r.link.Type, r.link.ID))
+		return fault.Cycle(chain.Path(r.from.link, r.link.Type, r.link.ID))
 	case chain.TooDeep:
-		return fault.ChainTooDeep(chain.Path(&parent.link, r.link.Type, r.link.ID), limit.ChainDepth)
+		return fault.ChainTooDeep(chain.Path(r.from.link, r.link.Type, r.link.ID), limit.ChainDepth)
 	default:
 		return nil
 	}
 }
 
 // carry takes along the metadata of the context, or else of the calling turn.
-func (r *run) carry(ctx context.Context, parent *run) error {
-	r.metadata = actor.MetadataOf(ctx)
-	if r.metadata == nil && parent != nil {
-		r.metadata = parent.metadata
+func (r *run) carry() error {
+	r.metadata = actor.MetadataOf(r.parent)
+	if r.metadata == nil {
+		r.metadata = r.from.metadata
 	}
 	if size := r.metadata.Size(); size > limit.MaxMetadata {
 		return fault.TooLarge("the metadata of the call", size, limit.MaxMetadata)
@@ -102,33 +142,119 @@ func (r *run) carry(ctx context.Context, parent *run) error {
 }
 
 // bound gives r its deadline: the one the caller asked for, else the contract's,
-// and inside a turn always one. A deadline of ctx holds as well.
-func (r *run) bound(ctx context.Context, parent *run, timeout time.Duration) {
-	if _, brought := ctx.Deadline(); timeout == 0 && !brought {
-		timeout = r.method.Timeout
-		if timeout == 0 && parent != nil {
+// and inside a turn always one. A deadline of the context holds as well.
+func (r *run) bound() {
+	timeout := r.call.Timeout
+	if _, brought := r.parent.Deadline(); timeout == 0 && !brought {
+		timeout = r.host.types.timeout(r.call)
+		if timeout == 0 && r.from.inTurn() {
 			timeout = limit.CallTimeout
 		}
 	}
 	if timeout > 0 {
-		r.due = r.table.host.deadlines.Now() + timeout
+		r.due = r.host.deadlines.Now() + timeout
 	}
-	if parent != nil && parent.due > 0 && (r.due == 0 || parent.due < r.due) {
-		r.due = parent.due
+	if r.from.due > 0 && (r.due == 0 || r.from.due < r.due) {
+		r.due = r.from.due
 	}
-	r.ends = r.due > 0 || ctx.Done() != nil
+	r.ends = r.due > 0 || r.parent.Done() != nil
 }
 
-// copyRequest copies the request of a call and completes the id in it.
-func copyRequest(method *actor.Method, call actor.Call) (proto.Message, error) {
-	if size := proto.Size(call.Request); size > limit.MaxMessage {
-		return nil, fault.TooLarge("the request of "+method.Procedure, size, limit.MaxMessage)
+// locate returns the entry of the actor's shard, and waits while it has no owner.
+func (h *Host) locate(r *run) (*runtimev1.Shard, error) {
+	entry := h.cfg.Cluster.Entry(r.call.Type, r.shard)
+	if entry.GetWorker() != "" {
+		return entry, nil
 	}
-	req := cloned(call.Request)
-	if err := actor.FillID(method, req, call.ID); err != nil {
-		return nil, fault.InvalidID(err.Error())
+	ctx, cancel := r.waiting()
+	defer cancel()
+	if err := h.cfg.Cluster.Await(ctx, r.call.Type, r.shard, 0); err != nil {
+		return nil, fault.EndedWaiting(err)
 	}
-	return req, nil
+	return h.cfg.Cluster.Entry(r.call.Type, r.shard), nil
+}
+
+// waiting is a context for steps outside the queue of an actor. It always ends.
+func (r *run) waiting() (context.Context, context.CancelFunc) {
+	if r.due == 0 {
+		return context.WithTimeout(r.parent, limit.CallTimeout)
+	}
+	return context.WithTimeout(r.parent, r.due-r.host.deadlines.Now())
+}
+
+// local runs a call on this worker.
+func (h *Host) local(r *run) (answer, error) {
+	if err := r.resolve(); err != nil {
+		return answer{}, err
+	}
+	for {
+		slot, parked, err := r.table.slot(r)
+		if err != nil {
+			return answer{}, err
+		}
+		if parked != nil {
+			return answer{}, r.park(parked)
+		}
+		switch verdict, alive := slot.arrive(r); {
+		case !alive:
+			continue // the slot was dropped between lookup and arrival
+		case verdict == turn.Refused:
+			return answer{}, fault.QueueFull(r.call.Type, r.call.ID, r.table.typ.MaxPending)
+		default:
+			return r.result(verdict)
+		}
+	}
+}
+
+// park waits until the shard has been handed over.
+func (r *run) park(over <-chan struct{}) error {
+	ctx, cancel := r.waiting()
+	defer cancel()
+	select {
+	case <-over:
+		return errMoved
+	case <-ctx.Done():
+		return fault.EndedWaiting(ctx.Err())
+	}
+}
+
+// resolve finds the method of the call and decodes or copies the request.
+func (r *run) resolve() error {
+	table, err := r.host.types.of(r.call.Type)
+	if err != nil {
+		return err
+	}
+	method, ok := table.typ.Bound[r.call.Procedure]
+	if !ok {
+		return fault.UnknownMethod(r.call.Type, r.call.Procedure)
+	}
+	if r.from.view && !method.View {
+		return fault.NotAView(r.from.link.Type+"/"+r.from.link.ID, method.Procedure)
+	}
+	r.table, r.method = table, method
+	r.ticket.Holder = r
+	if method.View {
+		r.ticket.Mode = turn.Shared
+	}
+	return r.copyRequest()
+}
+
+// copyRequest makes the request that the method receives and completes the id in it.
+func (r *run) copyRequest() error {
+	if r.call.Codec != 0 {
+		r.req = r.method.Request.New().Interface()
+		if err := codec.Unmarshal(r.call.Codec, r.call.Body, r.req); err != nil {
+			return fault.Malformed(connect.CodeInvalidArgument, "the request is no "+string(r.method.Desc.Input().FullName())+": "+err.Error())
+		}
+	} else if size := proto.Size(r.call.Request); size > limit.MaxMessage {
+		return fault.TooLarge("the request of "+r.method.Procedure, size, limit.MaxMessage)
+	} else {
+		r.req = cloned(r.call.Request)
+	}
+	if err := actor.FillID(r.method.IDField, r.req.ProtoReflect(), r.call.ID); err != nil {
+		return fault.InvalidID(err.Error())
+	}
+	return nil
 }
 
 // cloned is a copy of m, and an empty message for a nil pointer.
@@ -137,6 +263,93 @@ func cloned(m proto.Message) proto.Message {
 		return reflected.New().Interface()
 	}
 	return proto.Clone(m)
+}
+
+// forward sends a call to the worker that owns the shard.
+func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
+	req, err := r.encode(entry)
+	if err != nil {
+		return answer{}, err
+	}
+	ctx, cancel := r.waiting()
+	defer cancel()
+	if err := h.cfg.Cluster.Pass(ctx); err != nil {
+		return answer{}, fault.EndedWaiting(err)
+	}
+	deadline, _ := ctx.Deadline()
+	req.Timeout = durationpb.New(time.Until(deadline))
+	res, err := h.cfg.Cluster.Forward(ctx, entry.GetWorker(), req)
+	if err != nil {
+		return answer{}, r.unanswered(ctx, err, entry)
+	}
+	if elsewhere := res.GetNotOwner(); elsewhere != nil {
+		h.cfg.Cluster.Learn(elsewhere)
+		return answer{}, r.elsewhere(entry, elsewhere)
+	}
+	return r.decode(res.GetReply())
+}
+
+// elsewhere lets the call be sent again: at once where the other worker knew a newer
+// owner, and else when the table has one.
+func (r *run) elsewhere(asked, told *runtimev1.Shard) error {
+	if told.GetEpoch() > asked.GetEpoch() {
+		return errMoved
+	}
+	ctx, cancel := r.waiting()
+	defer cancel()
+	if err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, asked.GetEpoch()+1); err != nil {
+		return fault.EndedWaiting(err)
+	}
+	return errMoved
+}
+
+// unanswered is what the caller is told when a forwarded call brought no reply. A
+// call that never left is sent again, to the next owner if there is one by then.
+func (r *run) unanswered(ctx context.Context, err error, entry *runtimev1.Shard) error {
+	if !errors.Is(err, ErrUnsent) {
+		return fault.Relayed(err)
+	}
+	pause, cancel := context.WithTimeout(ctx, redialPause)
+	defer cancel()
+	if r.host.cfg.Cluster.Await(pause, r.call.Type, r.shard, entry.GetEpoch()+1) != nil && ctx.Err() != nil {
+		return fault.EndedWaiting(ctx.Err())
+	}
+	return errMoved
+}
+
+// encode is the call as it travels to another worker.
+func (r *run) encode(entry *runtimev1.Shard) (*peerv1.InvokeRequest, error) {
+	req := &peerv1.InvokeRequest{
+		Actor:     &runtimev1.Actor{Type: r.call.Type, Id: r.call.ID},
+		Procedure: r.call.Procedure,
+		Fence:     &runtimev1.Fence{Shard: r.shard, Epoch: entry.GetEpoch()},
+		Codec:     r.call.Codec, Body: r.call.Body,
+		Chain: encodeChain(r.from.link), FromView: r.from.view, Metadata: r.metadata,
+	}
+	if r.call.Codec != 0 {
+		return req, nil
+	}
+	body, err := proto.Marshal(r.call.Request)
+	if err != nil {
+		return nil, fault.Malformed(connect.CodeInvalidArgument, "the request of "+r.call.Procedure+" cannot be encoded: "+err.Error())
+	}
+	if len(body) > limit.MaxMessage {
+		return nil, fault.TooLarge("the request of "+r.call.Procedure, len(body), limit.MaxMessage)
+	}
+	req.Codec, req.Body = peerv1.Codec_CODEC_PROTO, body
+	return req, nil
+}
+
+// decode is the reply in the form that the caller wants.
+func (r *run) decode(reply []byte) (answer, error) {
+	if r.call.Codec != 0 {
+		return answer{encoded: reply}, nil
+	}
+	message := r.call.Reply.ProtoReflect().New().Interface()
+	if err := proto.Unmarshal(reply, message); err != nil {
+		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+r.call.Procedure+" cannot be decoded; generate the code of caller and actor from one contract")
+	}
+	return answer{reply: message}, nil
 }
 
 func shortName(procedure string) string {

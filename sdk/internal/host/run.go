@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
@@ -18,6 +19,7 @@ import (
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
+	"github.com/francis-actors/francis/sdk/internal/codec"
 )
 
 // run is one run of one method: a turn or a view, from the call to the answer. It
@@ -26,20 +28,25 @@ import (
 // A run whose caller can go away executes on a goroutine of the pool, so that the
 // caller need not wait for the method; any other on its caller's goroutine.
 type run struct {
-	table    *table
-	slot     *slot
-	method   *actor.Method
-	parent   context.Context
-	link     chain.Link
+	host   *Host
+	parent context.Context
+	from   origin
+	call   actor.Call
+	shard  uint32
+	link   chain.Link
+	// metadata is what this call carries.
 	metadata actor.Metadata
-	req      proto.Message
-	ticket   turn.Ticket[holder]
-
 	// due is when the deadline passes, by the clock of the host's deadline queue;
 	// 0 is never. The parent context may end earlier.
 	due time.Duration
 	// ends is true when the deadline or the parent context can end the call.
-	ends     bool
+	ends bool
+
+	table    *table
+	method   *actor.Method
+	req      proto.Message
+	slot     *slot
+	ticket   turn.Ticket[holder]
 	deadline deadline.Entry
 	scope    scope
 
@@ -47,6 +54,8 @@ type run struct {
 	activation *activation
 	// own is the state of this view alone, for test kits.
 	own proto.Message
+	// revoked is set when the worker lost the shard while the method ran.
+	revoked atomic.Bool
 	// returned is true once the method has come back without a panic.
 	returned bool
 	// over is true once the turn has ended: it no longer calls anybody.
@@ -55,10 +64,10 @@ type run struct {
 	// wake tells the caller that it may run (on its own goroutine) or that the
 	// answer is there. It is nil where nobody waits.
 	wake chan struct{}
-	// answered is set by who writes reply and err: the method's end or the
+	// answered is set by who writes answer and err: the method's end or the
 	// deadline, whichever comes first.
 	answered atomic.Bool
-	reply    proto.Message
+	answer   answer
 	err      error
 }
 
@@ -67,12 +76,19 @@ type holder interface {
 	// admitted lets the holder use the actor. It is called under the lock of the
 	// slot and must not block.
 	admitted()
+	// revoke makes the holder give up, because the worker lost the shard.
+	revoke()
 	// abort makes the holder give up, because the shutdown grace is over.
 	abort()
 }
 
+// origin is what the calls of this run inherit.
+func (r *run) origin() origin {
+	return origin{link: &r.link, view: r.method.View, metadata: r.metadata, due: r.due}
+}
+
 // result waits for the answer of a run that has arrived.
-func (r *run) result(verdict turn.Verdict) (proto.Message, error) {
+func (r *run) result(verdict turn.Verdict) (answer, error) {
 	switch {
 	case !r.ends && verdict == turn.Admitted:
 		r.execute()
@@ -84,7 +100,7 @@ func (r *run) result(verdict turn.Verdict) (proto.Message, error) {
 	default:
 		r.await()
 	}
-	return r.reply, r.err
+	return r.answer, r.err
 }
 
 // await waits until the method has answered or the call has ended.
@@ -96,7 +112,7 @@ func (r *run) await() {
 		<-r.wake
 	}
 	if r.due > 0 {
-		r.table.host.deadlines.Stop(&r.deadline)
+		r.host.deadlines.Stop(&r.deadline)
 	}
 }
 
@@ -107,15 +123,24 @@ func (r *run) Wake() { r.end(context.DeadlineExceeded) }
 // through its context and goes on without a caller. The caller is answered first:
 // a method that gives up at once would race for what it is told.
 func (r *run) end(cause error) {
-	waiting := r.slot.abandon(r)
-	r.answer(nil, fault.Ended(cause, !waiting))
+	ended := fault.EndedRunning
+	if r.slot.abandon(r) {
+		ended = fault.EndedWaiting
+	}
+	r.finish(answer{}, ended(cause))
 	r.scope.cancel(cause)
+}
+
+// revoke cancels a run whose actor this worker no longer owns.
+func (r *run) revoke() {
+	r.revoked.Store(true)
+	r.scope.cancel(context.Canceled)
 }
 
 // abort gives up a run whose host stops.
 func (r *run) abort() {
 	if r.slot.abandon(r) {
-		r.answer(nil, fault.ShuttingDown())
+		r.finish(answer{}, fault.ShuttingDown())
 	}
 	r.scope.cancel(context.Canceled)
 }
@@ -123,18 +148,18 @@ func (r *run) abort() {
 // admitted lets the run go on, on whichever goroutine it belongs to.
 func (r *run) admitted() {
 	if r.ends {
-		r.table.host.pool.run(r)
+		r.host.pool.run(r)
 		return
 	}
 	r.wake <- struct{}{}
 }
 
-// answer gives the caller its reply, once.
-func (r *run) answer(reply proto.Message, err error) {
+// finish gives the caller its answer, once.
+func (r *run) finish(a answer, err error) {
 	if !r.answered.CompareAndSwap(false, true) {
 		return
 	}
-	r.reply, r.err = reply, err
+	r.answer, r.err = a, err
 	if r.wake != nil {
 		r.wake <- struct{}{}
 	}
@@ -142,69 +167,126 @@ func (r *run) answer(reply proto.Message, err error) {
 
 // execute runs the method. The run has been admitted.
 func (r *run) execute() {
-	var reply proto.Message
+	var a answer
 	var err error
 	defer func() {
 		if !r.returned {
-			reply, err = nil, r.crashed(recover())
+			a, err = answer{}, r.crashed(recover())
 		}
 		r.over.Store(true)
 		r.scope.cancel(context.Canceled)
 		r.slot.leave(&r.ticket)
-		r.answer(reply, err)
+		r.finish(a, err)
 	}()
-	reply, err = r.perform()
+	a, err = r.perform()
 	r.returned = true
 }
 
 // perform opens the actor if need be, calls the method, and commits or undoes
 // what it did.
-func (r *run) perform() (proto.Message, error) {
-	if err := r.slot.ready(r); err != nil {
-		return nil, err
+func (r *run) perform() (answer, error) {
+	if err := r.entitled(); err != nil {
+		return answer{}, err
 	}
-	r.activation = r.slot.activation
+	if err := r.slot.ready(r); err != nil {
+		return answer{}, err
+	}
+	if r.activation = r.slot.activation; !r.owns() {
+		return answer{}, errMoved
+	}
 	reply, err := r.method.Run((*turnContext)(r), r.activation.instance, r, r.req)
 	if r.method.View {
 		return r.viewed(reply, err)
 	}
-	if err != nil {
-		return nil, r.rolledBack(r.failed(err, francisv1.Reason_REASON_METHOD_FAILED))
-	}
-	reply, err = r.copyReply(reply)
-	if err != nil {
-		return nil, r.rolledBack(err)
-	}
-	if err := r.activation.commit(r); err != nil {
-		return nil, err
-	}
-	return reply, nil
+	return r.turned(reply, err)
 }
 
-// rolledBack undoes what the method did to the state and returns err.
-func (r *run) rolledBack(err error) error {
+// entitled waits while the worker's lease has lapsed: nothing starts or ends then.
+func (r *run) entitled() error {
+	if err := r.host.cfg.Cluster.Pass((*turnContext)(r)); err != nil {
+		return fault.EndedWaiting(err)
+	}
+	return nil
+}
+
+// owns reports whether the activation is still this worker's to run.
+func (r *run) owns() bool {
+	cluster := r.host.cfg.Cluster
+	entry := cluster.Entry(r.link.Type, r.shard)
+	return !r.revoked.Load() && entry.GetEpoch() == r.activation.epoch && entry.GetWorker() == cluster.Worker()
+}
+
+// turned ends a turn: by a commit, or as if it had never been.
+func (r *run) turned(reply proto.Message, err error) (answer, error) {
+	if err != nil {
+		return answer{}, r.undone(r.failed(err, francisv1.Reason_REASON_METHOD_FAILED))
+	}
+	a, err := r.copyReply(reply)
+	if err != nil {
+		return answer{}, r.undone(err)
+	}
+	committed, err := r.activation.commit(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if committed {
+		return a, nil
+	}
+	return a, r.confirm()
+}
+
+// undone rolls the state back and returns err.
+func (r *run) undone(err error) error {
 	r.activation.rollback()
+	if lost := r.confirm(); lost != nil {
+		return lost
+	}
 	return err
 }
 
-// viewed ends a view.
-func (r *run) viewed(reply proto.Message, err error) (proto.Message, error) {
+// confirm makes sure that a turn without a commit was still this worker's to run
+// when it ended; a commit is proven by the runtime.
+func (r *run) confirm() error {
+	if err := r.entitled(); err != nil {
+		return err
+	}
+	if !r.owns() {
+		return fault.Superseded(r.name())
+	}
+	return nil
+}
+
+// viewed ends a view. One whose worker has lost the shard runs again elsewhere.
+func (r *run) viewed(reply proto.Message, err error) (answer, error) {
 	if r.own != nil && r.activation.differs(r.own) {
-		r.table.host.cfg.ViewWrote(r.name(), shortName(r.method.Procedure))
+		r.host.cfg.ViewWrote(r.name(), shortName(r.method.Procedure))
+	}
+	if err := r.entitled(); err != nil {
+		return answer{}, err
+	}
+	if !r.owns() {
+		return answer{}, errMoved
 	}
 	if err != nil {
-		return nil, r.failed(err, francisv1.Reason_REASON_METHOD_FAILED)
+		return answer{}, r.failed(err, francisv1.Reason_REASON_METHOD_FAILED)
 	}
 	return r.copyReply(reply)
 }
 
-// copyReply copies what the method returned, so that the caller owns it: the
-// method may have returned a part of the state.
-func (r *run) copyReply(reply proto.Message) (proto.Message, error) {
+// copyReply copies or encodes what the method returned, so that the caller owns it:
+// the method may have returned a part of the state.
+func (r *run) copyReply(reply proto.Message) (answer, error) {
 	if size := proto.Size(reply); size > limit.MaxMessage {
-		return nil, fault.TooLarge("the reply of "+r.method.Procedure, size, limit.MaxMessage)
+		return answer{}, fault.TooLarge("the reply of "+r.method.Procedure, size, limit.MaxMessage)
 	}
-	return cloned(reply), nil
+	if r.call.Codec == 0 {
+		return answer{reply: cloned(reply)}, nil
+	}
+	encoded, err := codec.Marshal(r.call.Codec, reply)
+	if err != nil {
+		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
+	}
+	return answer{encoded: encoded}, nil
 }
 
 // failed is what the caller is told about an error of the actor's code. What it
@@ -249,7 +331,7 @@ func (r *run) State() proto.Message {
 	if !r.method.View {
 		return r.activation.lend()
 	}
-	if r.table.host.cfg.ViewWrote == nil {
+	if r.host.cfg.ViewWrote == nil {
 		return r.activation.shared()
 	}
 	if r.own == nil {
@@ -261,12 +343,13 @@ func (r *run) State() proto.Message {
 func (r *run) Metadata() actor.Metadata { return r.metadata }
 
 func (r *run) Log() *slog.Logger {
-	return r.table.host.cfg.Logger.With("actor", r.name(), "method", shortName(r.method.Procedure))
+	return r.host.cfg.Logger.With("actor", r.name(), "method", shortName(r.method.Procedure))
 }
 
 func (r *run) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
 	if r.over.Load() {
 		return nil, fault.TurnOver(r.name())
 	}
-	return r.table.host.invoke(ctx, r, call)
+	a, err := r.host.invoke(ctx, r.origin(), call)
+	return a.reply, err
 }

@@ -40,7 +40,7 @@ func (c *turnContext) Deadline() (time.Time, bool) {
 	if c.due == 0 {
 		return at, ok
 	}
-	own := time.Now().Add(c.due - c.table.host.deadlines.Now())
+	own := time.Now().Add(c.due - c.host.deadlines.Now())
 	if ok && at.Before(own) {
 		return at, true
 	}

@@ -15,6 +15,7 @@ import (
 type slot struct {
 	table *table
 	id    string
+	shard uint32
 
 	// mu guards everything below but the activation.
 	mu    sync.Mutex
@@ -154,6 +155,9 @@ func (s *slot) end(done chan struct{}) {
 
 func (e *ending) admitted() { e.slot.table.host.pool.run(e) }
 
+// revoke lets the ending stand.
+func (e *ending) revoke() {}
+
 // abort lets the ending stand: it is what a shutdown waits for.
 func (e *ending) abort() {}
 
@@ -168,6 +172,21 @@ func (e *ending) execute() {
 	}
 	if e.done != nil {
 		close(e.done)
+	}
+}
+
+// revoke ends an activation that this worker no longer owns.
+func (s *slot) revoke() {
+	s.mu.Lock()
+	idle := s.queue.Idle()
+	s.queue.Spoil()
+	holders := s.queue.Running()
+	if idle && !s.dead {
+		s.end(nil)
+	}
+	s.mu.Unlock()
+	for _, h := range holders {
+		h.revoke()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
@@ -23,15 +24,15 @@ func (t *types) add(h *Host, typ *actor.Type) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.all()
-	if have, ok := old[typ.Name]; ok {
+	if have, ok := old[typ.Type]; ok {
 		return fmt.Errorf("register %s: the actor type %q is registered already, by %s; a host serves each type once",
-			typ.Service.FullName(), typ.Name, have.typ.Service.FullName())
+			typ.Service.FullName(), typ.Type, have.typ.Service.FullName())
 	}
 	next := maps.Clone(old)
 	if next == nil {
 		next = map[string]*table{}
 	}
-	next[typ.Name] = &table{host: h, typ: typ}
+	next[typ.Type] = &table{host: h, typ: typ}
 	t.byName.Store(&next)
 	return nil
 }
@@ -51,12 +52,26 @@ func (t *types) of(name string) (*table, error) {
 	return nil, fault.UnknownType(name, slices.Sorted(maps.Keys(t.all())))
 }
 
+// timeout is the deadline that the contract gives to a call that brings none; 0 is
+// none, also for a type that this host does not serve.
+func (t *types) timeout(call actor.Call) time.Duration {
+	table, ok := t.all()[call.Type]
+	if !ok {
+		return 0
+	}
+	method, ok := table.typ.Bound[call.Procedure]
+	if !ok {
+		return 0
+	}
+	return method.Timeout
+}
+
 func (t *types) list() []*actor.Type {
 	var list []*actor.Type
 	for _, table := range t.all() {
 		list = append(list, table.typ)
 	}
-	slices.SortFunc(list, func(a, b *actor.Type) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b *actor.Type) int { return strings.Compare(a.Type, b.Type) })
 	return list
 }
 
@@ -70,26 +85,39 @@ type table struct {
 type shard struct {
 	mu    sync.Mutex
 	slots map[string]*slot
+	// parked is set while the shard is handed over: calls from outside wait until it
+	// is closed, and look again where the actor lives then.
+	parked chan struct{}
 }
 
-// slot returns the slot of an actor, a new one if need be. Once the host is
-// closing, only turns that still run may wake another actor.
-func (t *table) slot(id string, inTurn bool) (*slot, error) {
-	s := &t.shards[placement.ShardOf(id, placement.Shards)]
+// slot returns the slot of the actor that r calls, a new one if need be. While the
+// shard or the host drains, only calls that a turn waits for get in; others
+// get the channel that they wait for.
+func (t *table) slot(r *run) (*slot, <-chan struct{}, error) {
+	s := &t.shards[r.shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t.host.closing.Load() && !inTurn {
-		return nil, fault.ShuttingDown()
+	switch {
+	case r.from.inTurn():
+	case t.host.closing.Load():
+		return nil, nil, fault.ShuttingDown()
+	case s.parked != nil:
+		return nil, s.parked, nil
 	}
-	if slot, ok := s.slots[id]; ok {
-		return slot, nil
+	return s.slot(t, r), nil, nil
+}
+
+// slot returns the slot of the actor that r calls. The shard is locked.
+func (s *shard) slot(t *table, r *run) *slot {
+	if have, ok := s.slots[r.call.ID]; ok {
+		return have
 	}
 	if s.slots == nil {
 		s.slots = map[string]*slot{}
 	}
-	slot := &slot{table: t, id: id}
-	s.slots[id] = slot
-	return slot, nil
+	made := &slot{table: t, id: r.call.ID, shard: r.shard}
+	s.slots[r.call.ID] = made
+	return made
 }
 
 // find returns the slot of an actor, nil if it has none.
@@ -103,7 +131,7 @@ func (t *table) find(id string) *slot {
 // drop takes a slot out of the table unless a call waits in it, and reports
 // whether it did. The caller holds the slot alone.
 func (t *table) drop(slot *slot) bool {
-	s := &t.shards[placement.ShardOf(slot.id, placement.Shards)]
+	s := &t.shards[slot.shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slot.mu.Lock()
@@ -120,10 +148,13 @@ func (t *table) drop(slot *slot) bool {
 func (t *table) every() []*slot {
 	var slots []*slot
 	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.Lock()
-		slots = slices.AppendSeq(slots, maps.Values(s.slots))
-		s.mu.Unlock()
+		slots = append(slots, t.shards[i].list()...)
 	}
 	return slots
+}
+
+func (s *shard) list() []*slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.slots))
 }

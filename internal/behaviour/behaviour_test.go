@@ -1,0 +1,140 @@
+package behaviour_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/francis-actors/francis/internal/behaviour"
+	"github.com/francis-actors/francis/runtime/config"
+	"github.com/francis-actors/francis/runtime/serve"
+	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/francistest"
+	"github.com/francis-actors/francis/sdk/remote"
+)
+
+// TestBehaviour runs the suite on every topology.
+func TestBehaviour(t *testing.T) {
+	t.Parallel()
+	for _, topology := range []behaviour.Topology{
+		inProcess,
+		cluster("one worker, memory", "{type: memory}", false),
+		cluster("one worker, SQLite", `{type: sqlite, connectionString: "%FILE%"}`, false),
+		cluster("two workers, memory", "{type: memory}", true),
+	} {
+		t.Run(topology.Name, func(t *testing.T) {
+			t.Parallel()
+			behaviour.Run(t, topology)
+		})
+	}
+}
+
+var inProcess = behaviour.Topology{
+	Name:   "in process",
+	Test:   synctest.Test,
+	Settle: synctest.Wait,
+	Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
+		host := francistest.Start(t)
+		if err := register(host); err != nil {
+			t.Fatal(err)
+		}
+		return host
+	},
+	Deactivate: func(t testing.TB, host behaviour.Host, typ, id string) {
+		if err := host.(*francistest.Host).Deactivate(context.Background(), typ, id); err != nil {
+			t.Fatal(err)
+		}
+	},
+}
+
+// cluster is a runtime with a worker that hosts the actors; where it forwards, the
+// calls come from another worker that hosts none.
+func cluster(name, provider string, forwards bool) behaviour.Topology {
+	return behaviour.Topology{
+		Name:     name,
+		Test:     func(t *testing.T, test func(t *testing.T)) { test(t) },
+		Forwards: forwards,
+		Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
+			address, ca := startRuntime(t, provider)
+			host := startWorker(t, address, ca, register)
+			if forwards {
+				return startWorker(t, address, ca, func(sdk.Registrar) error { return nil })
+			}
+			return host
+		},
+	}
+}
+
+const (
+	runtimeConfig = `
+runtimePSKs: ["a runtime secret of the behaviour tests"]
+bootstrap: {method: psk, hostPSK: "` + hostPSK + `"}
+lease: 2s
+`
+	hostPSK = "a host secret of the behaviour tests"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func startRuntime(t testing.TB, provider string) (address string, ca []byte) {
+	t.Helper()
+	text := strings.ReplaceAll(runtimeConfig+"provider: "+provider, "%FILE%", filepath.Join(t.TempDir(), "data.db"))
+	cfg, err := config.Parse("config.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Bind = "127.0.0.1:0"
+	authority, err := cfg.Authority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime, err := serve.New(cfg, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, runtime.Run)
+	return runtime.Address().String(), authority.Bundle().PEM()
+}
+
+func startWorker(t testing.TB, address string, ca []byte, register func(sdk.Registrar) error) *remote.Host {
+	t.Helper()
+	host, err := remote.NewHost(
+		remote.WithAddress("127.0.0.1:0"),
+		remote.WithRuntimeAddresses(address),
+		remote.WithHostBootstrapPSK([]byte(hostPSK)),
+		remote.WithPinnedCA(ca),
+		remote.WithShutdownGracePeriod(5*time.Second),
+		remote.WithLogger(quiet),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := register(host); err != nil {
+		t.Fatal(err)
+	}
+	inBackground(t, host.Run)
+	select {
+	case <-host.Ready():
+	case <-time.After(30 * time.Second):
+		t.Fatal("the worker is not ready")
+	}
+	return host
+}
+
+// inBackground runs a part until the test ends.
+func inBackground(t testing.TB, run func(context.Context) error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,42 @@
+package host
+
+import (
+	"context"
+	"errors"
+
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+)
+
+// ErrUnsent says that a call could not be sent: nothing happened.
+var ErrUnsent = errors.New("the worker cannot be reached")
+
+// Cluster is what a host needs of the cluster it belongs to. Its methods may be
+// called concurrently.
+type Cluster interface {
+	// Worker is the id of this worker.
+	Worker() string
+	// AwaitTable waits until the table of the cluster is known, or ctx ends.
+	AwaitTable(ctx context.Context) error
+	// Types lists the actor types that some worker serves.
+	Types() []string
+	// Entry is what the table says of a shard; nil where it says nothing.
+	Entry(typ string, shard uint32) *runtimev1.Shard
+	// Await waits until the entry of a shard has at least the given epoch and an
+	// owner, or ctx ends.
+	Await(ctx context.Context, typ string, shard uint32, epoch uint64) error
+	// Learn merges an entry that another worker has answered with.
+	Learn(entry *runtimev1.Shard)
+	// Pass returns at once while the worker's lease is active, and waits while it has
+	// lapsed. It fails when ctx ends.
+	Pass(ctx context.Context) error
+	// Forward sends a call to the worker that hosts the actor. It fails with
+	// [ErrUnsent] where the call has not left, and else with what the other worker
+	// answered or with an error whose outcome is unknown.
+	Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
+	// Load reads the state of an actor.
+	Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error)
+	// Commit writes a record. It repeats the record until it is answered; it fails
+	// only when that can no longer be, and the outcome is unknown then.
+	Commit(ctx context.Context, record *runtimev1.Record) (*runtimev1.CommitResponse_Result, error)
+}

@@ -1,0 +1,116 @@
+package member
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/protobuf/proto"
+
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/sdk/internal/host"
+)
+
+var _ host.Cluster = (*Member)(nil)
+
+// Worker is the id of the present session, "" before the first.
+func (m *Member) Worker() string {
+	if s := m.session.Load(); s != nil {
+		return s.membership.Worker
+	}
+	return ""
+}
+
+// AwaitTable waits until the table has come for the first time.
+func (m *Member) AwaitTable(ctx context.Context) error {
+	select {
+	case <-m.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Types lists the actor types of the cluster.
+func (m *Member) Types() []string { return m.table.Load().Types() }
+
+// Entry is what the table says of a shard.
+func (m *Member) Entry(typ string, shard uint32) *runtimev1.Shard {
+	return m.table.Load().Shard(typ, shard)
+}
+
+// Await waits until a shard has an owner at the given epoch or later.
+func (m *Member) Await(ctx context.Context, typ string, shard uint32, epoch uint64) error {
+	return m.until(ctx, func() bool {
+		entry := m.Entry(typ, shard)
+		return entry.GetWorker() != "" && entry.GetEpoch() >= epoch
+	})
+}
+
+// Learn merges an entry that another worker knows.
+func (m *Member) Learn(entry *runtimev1.Shard) {
+	m.merge(&runtimev1.WatchResponse{Shards: []*runtimev1.Shard{proto.CloneOf(entry)}})
+}
+
+// Pass waits while the lease has lapsed.
+func (m *Member) Pass(ctx context.Context) error {
+	if int64(m.now()) < m.lapses.Load() {
+		return nil
+	}
+	return m.until(ctx, func() bool { return int64(m.now()) < m.lapses.Load() })
+}
+
+// Forward sends a call to another worker.
+func (m *Member) Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+	return m.peers.invoke(ctx, worker, req)
+}
+
+// Load reads an actor, together with others that are read at the same time. It is
+// repeated until ctx ends: a read has no effect.
+func (m *Member) Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error) {
+	for {
+		s := m.session.Load()
+		if s == nil {
+			return nil, errNoSession
+		}
+		res, err := s.loads.do(ctx, read)
+		if err == nil || ctx.Err() != nil || !errors.Is(err, errSessionOver) {
+			return res, err
+		}
+		if err := m.until(ctx, func() bool { return m.session.Load() != s }); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Commit writes a record, together with others that are written at the same time.
+// It belongs to the session in which it began: another one could not tell whether
+// it was applied.
+func (m *Member) Commit(ctx context.Context, record *runtimev1.Record) (*runtimev1.CommitResponse_Result, error) {
+	s := m.session.Load()
+	if s == nil {
+		return nil, errNoSession
+	}
+	return s.commits.do(ctx, record)
+}
+
+// merge takes over a change of the table, and does what it means for this worker.
+func (m *Member) merge(change *runtimev1.WatchResponse) {
+	worker := m.Worker()
+	m.mu.Lock()
+	before := m.table.Load()
+	after := before.Merge(change)
+	m.table.Store(after)
+	m.mu.Unlock()
+	m.wake()
+	for _, entry := range change.GetShards() {
+		typ, shard := entry.GetType(), entry.GetShard()
+		had, has := before.Shard(typ, shard), after.Shard(typ, shard)
+		switch {
+		case had.GetWorker() == worker && (has.GetWorker() != worker || has.GetEpoch() != had.GetEpoch()):
+			m.host.Revoke(typ, shard)
+		case has.GetWorker() == worker && has.GetNext() != "":
+			m.handOver(shardKey{typ, shard})
+		}
+	}
+}

@@ -1,0 +1,243 @@
+// Package member makes a host a worker of a cluster: it joins, keeps the lease,
+// follows the table of shards, reaches the other workers, and hands shards over. It
+// implements [host.Cluster]; what a worker may do, when, and where an actor lives is
+// decided by the pure packages internal/core/lease and internal/core/placement,
+// which it feeds.
+//
+// A worker is a member for as long as its lease is renewed. When the runtime has
+// declared it dead it drops everything it holds and joins again, under a new id:
+// each such time is a [session].
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
+	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/sdk/internal/host"
+)
+
+// Config are the settings of a member.
+type Config struct {
+	// Join makes this process a member of the cluster, with a new id.
+	Join func(ctx context.Context) (*Membership, error)
+	// Announce says what the worker serves, and where.
+	Announce func() *runtimev1.AnnounceRequest
+	Logger   *slog.Logger
+}
+
+// Membership is what joining gives.
+type Membership struct {
+	// Worker is the id.
+	Worker string
+	// Holder has the certificate of the worker; nil in one process with the runtime.
+	Holder *pki.Holder
+	// Since is when the lease begins to count, and Lease how long it is.
+	Since time.Time
+	Lease time.Duration
+	// Runtime is the runtime, as this worker sees it.
+	Runtime runtimev1connect.WorkerServiceClient
+	// Close ends the connections to the runtime.
+	Close func()
+}
+
+// Member is the membership of one host.
+type Member struct {
+	cfg   Config
+	log   *slog.Logger
+	host  *host.Host
+	start time.Time
+	peers peers
+
+	// session is the present one; nil before the first join.
+	session atomic.Pointer[session]
+	// lapses is when the lease lapses, by the clock of now; 0 without a session.
+	lapses atomic.Int64
+	// table is what is known of the cluster.
+	table atomic.Pointer[placement.Table]
+
+	mu sync.Mutex
+	// changed is closed, and replaced, whenever the table or the lease has changed.
+	changed chan struct{}
+	// handing are the shards that are being handed over.
+	handing map[shardKey]bool
+	// leaving is set once the worker hands its shards over for good.
+	leaving bool
+
+	ready     chan struct{}
+	readyOnce sync.Once
+}
+
+type shardKey struct {
+	typ   string
+	shard uint32
+}
+
+// New returns a member; Serve gives it its host, and Run starts it.
+func New(cfg Config) *Member {
+	m := &Member{
+		cfg: cfg, log: cfg.Logger, start: time.Now(),
+		changed: make(chan struct{}), handing: map[shardKey]bool{}, ready: make(chan struct{}),
+	}
+	m.table.Store(&placement.Table{})
+	m.peers.member = m
+	return m
+}
+
+// Serve names the host whose membership this is. It is called once, before Run.
+func (m *Member) Serve(h *host.Host) { m.host = h }
+
+// now is the time by a clock of this process that never jumps.
+func (m *Member) now() time.Duration { return time.Since(m.start) }
+
+// Ready is closed once the worker has joined and knows the cluster's table.
+func (m *Member) Ready() <-chan struct{} { return m.ready }
+
+// Serving reports whether the worker is ready and does not drain.
+func (m *Member) Serving() bool {
+	select {
+	case <-m.ready:
+		return !m.draining()
+	default:
+		return false
+	}
+}
+
+// Holder is the certificate holder of the present session; nil before the first.
+func (m *Member) Holder() *pki.Holder {
+	if s := m.session.Load(); s != nil {
+		return s.membership.Holder
+	}
+	return nil
+}
+
+// Table is what is known of the cluster.
+func (m *Member) Table() *placement.Table { return m.table.Load() }
+
+// joinPause is how long to wait after a join that failed, doubled up to the most.
+const (
+	joinPause     = 200 * time.Millisecond
+	joinPauseMost = 5 * time.Second
+)
+
+// Run joins and stays a member until ctx ends, and leaves then; it joins again
+// whenever the worker was declared dead, unless it drains. It fails when a join is
+// refused for a reason that does not pass.
+func (m *Member) Run(ctx context.Context) error {
+	defer m.peers.close()
+	for ctx.Err() == nil && !m.draining() {
+		s, err := m.join(ctx)
+		if s == nil || err != nil {
+			return err
+		}
+		s.run(ctx)
+		if ctx.Err() != nil {
+			s.leave()
+		}
+		m.end(s)
+	}
+	return nil
+}
+
+// join joins, and tries again while the fault may pass. It returns nil when ctx
+// ended.
+func (m *Member) join(ctx context.Context) (*session, error) {
+	for pause := joinPause; ctx.Err() == nil; pause = min(2*pause, joinPauseMost) {
+		membership, err := m.cfg.Join(ctx)
+		switch {
+		case err == nil:
+			return m.begin(membership), nil
+		case permanent(err):
+			return nil, fmt.Errorf("join the cluster: %w", err)
+		case ctx.Err() == nil:
+			m.log.Warn("could not join the cluster; trying again", "error", err, "in", pause)
+			sleep(ctx, pause)
+		}
+	}
+	return nil, nil //nolint:nilnil // no session and no fault: the worker stops
+}
+
+// begin makes a membership the present session.
+func (m *Member) begin(membership *Membership) *session {
+	s := newSession(m, membership)
+	m.session.Store(s)
+	m.lapses.Store(int64(s.lease.Lapses()))
+	m.log.Info("joined the cluster", "worker", membership.Worker, "lease", membership.Lease)
+	m.wake()
+	return s
+}
+
+// end drops what belongs to a session that is over.
+func (m *Member) end(s *session) {
+	m.lapses.Store(0)
+	for _, key := range m.owned(s.membership.Worker) {
+		m.host.Revoke(key.typ, key.shard)
+	}
+	s.close()
+}
+
+// owned lists the shards that the table gives to a worker.
+func (m *Member) owned(worker string) []shardKey {
+	var keys []shardKey
+	table := m.table.Load()
+	for _, typ := range table.Types() {
+		for _, entry := range table.Shards(typ) {
+			if entry.GetWorker() == worker {
+				keys = append(keys, shardKey{typ, entry.GetShard()})
+			}
+		}
+	}
+	return keys
+}
+
+// wake lets all who wait for the table or the lease look again.
+func (m *Member) wake() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// change is closed at the next change.
+func (m *Member) change() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
+}
+
+// until waits until done says so.
+func (m *Member) until(ctx context.Context, done func() bool) error {
+	for {
+		changed := m.change()
+		if done() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// errNoSession is the failure of what needs the runtime while there is no session.
+var errNoSession = errors.New("the worker is no member of the cluster at present")
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

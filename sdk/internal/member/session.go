@@ -1,0 +1,213 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/pki"
+)
+
+// errSessionOver says that the worker was declared dead, or stops.
+var errSessionOver = errors.New("the session of the worker is over")
+
+// session is one membership, from joining to death or departure.
+type session struct {
+	member     *Member
+	membership *Membership
+
+	// ctx ends with the session.
+	ctx  context.Context
+	stop context.CancelFunc
+
+	mu    sync.Mutex
+	lease *lease.Holder
+
+	loads   batcher[*runtimev1.LoadRequest_Read, *runtimev1.LoadResponse_Result]
+	commits batcher[*runtimev1.Record, *runtimev1.CommitResponse_Result]
+}
+
+func newSession(m *Member, membership *Membership) *session {
+	s := &session{member: m, membership: membership}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.lease = lease.NewHolder(membership.Since.Sub(m.start), membership.Lease)
+	s.loads.send, s.commits.send = s.load, s.commit
+	return s
+}
+
+// run keeps the session until the worker is declared dead or ctx ends.
+func (s *session) run(ctx context.Context) {
+	defer context.AfterFunc(ctx, s.stop)()
+	var loops sync.WaitGroup
+	loops.Go(s.renew)
+	loops.Go(func() {
+		if s.announce() {
+			s.watch()
+		}
+	})
+	loops.Go(s.certify)
+	loops.Wait()
+}
+
+// close ends the session for those who still use it.
+func (s *session) close() {
+	s.stop()
+	s.membership.Close()
+}
+
+// die ends the session because the runtime has declared the worker dead.
+func (s *session) die() {
+	s.mu.Lock()
+	s.lease.Die()
+	s.mu.Unlock()
+	s.member.lapses.Store(0)
+	s.member.log.Warn("declared dead by the runtime; joining again", "worker", s.membership.Worker)
+	s.stop()
+}
+
+// renew renews the lease, again and again.
+func (s *session) renew() {
+	for s.pause() {
+		renewal, patience := s.send()
+		ctx, cancel := context.WithTimeout(s.ctx, patience)
+		res, err := s.membership.Runtime.Renew(ctx, &runtimev1.RenewRequest{Release: Release})
+		cancel()
+		if res.GetDead() || dead(err) {
+			s.die()
+			return
+		}
+		s.renewed(renewal, res, err)
+	}
+}
+
+// pause waits until the next renewal is due, and reports whether the session goes
+// on.
+func (s *session) pause() bool {
+	s.mu.Lock()
+	wait := s.lease.Renews() - s.member.now()
+	s.mu.Unlock()
+	return sleep(s.ctx, max(wait, 0))
+}
+
+func (s *session) send() (lease.Renewal, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lease.Send(s.member.now()), s.lease.Patience()
+}
+
+// renewed takes over the answer to a renewal.
+func (s *session) renewed(renewal lease.Renewal, res *runtimev1.RenewResponse, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.lease.Failed(renewal)
+		s.member.log.Debug("the lease was not renewed", "error", err)
+		return
+	}
+	lapsed := s.lease.State(s.member.now()) == lease.Lapsed
+	s.lease.Accepted(renewal, res.GetLease().AsDuration())
+	s.member.lapses.Store(int64(s.lease.Lapses()))
+	if lapsed {
+		s.member.log.Info("the lease is renewed after a lapse", "worker", s.membership.Worker)
+		s.member.wake()
+	}
+}
+
+// retryPause is how long to wait before a request is repeated that failed.
+const retryPause = 200 * time.Millisecond
+
+// announce says what the worker serves, and reports whether it did.
+func (s *session) announce() bool {
+	for {
+		_, err := s.membership.Runtime.Announce(s.ctx, s.member.cfg.Announce())
+		if err == nil {
+			return true
+		}
+		if s.ctx.Err() != nil {
+			return false
+		}
+		s.member.log.Warn("could not announce what this worker serves; trying again", "error", err)
+		if !sleep(s.ctx, jitteredRetry()) {
+			return false
+		}
+	}
+}
+
+// watch follows the table.
+func (s *session) watch() {
+	var cursor string
+	for s.ctx.Err() == nil {
+		change, err := s.membership.Runtime.Watch(s.ctx, &runtimev1.WatchRequest{Cursor: cursor})
+		if err != nil {
+			sleep(s.ctx, jitteredRetry())
+			continue
+		}
+		cursor = change.GetCursor()
+		s.member.merge(change)
+		s.member.readyOnce.Do(func() { close(s.member.ready) })
+	}
+}
+
+// certify renews the certificate at half its life.
+func (s *session) certify() {
+	holder := s.membership.Holder
+	if holder == nil {
+		return
+	}
+	for sleep(s.ctx, time.Until(holder.Certificate().RenewAt(rand.Float64()))) {
+		if err := s.certifyOnce(holder); err != nil && s.ctx.Err() == nil {
+			s.member.log.Warn("the certificate could not be renewed; trying again", "error", err)
+			sleep(s.ctx, jitteredRetry())
+		}
+	}
+}
+
+func (s *session) certifyOnce(holder *pki.Holder) error {
+	request, err := pki.NewRequest()
+	if err != nil {
+		return err
+	}
+	res, err := s.membership.Runtime.Certify(s.ctx, &runtimev1.CertifyRequest{Csr: request.CSR()})
+	if err != nil {
+		return err
+	}
+	bundle, err := pki.NewBundle(res.GetAuthorities())
+	if err != nil {
+		return err
+	}
+	certificate, err := request.Certificate(res.GetCertificate())
+	if err != nil {
+		return err
+	}
+	holder.SetBundle(bundle)
+	holder.SetCertificate(certificate)
+	return nil
+}
+
+// dead reports whether an error says that this worker is no member any more.
+func dead(err error) bool {
+	return fault.Detail(err).GetReason() == francisv1.Reason_REASON_WORKER_DEAD
+}
+
+// permanent reports whether it is no use to repeat what failed with err.
+func permanent(err error) bool {
+	switch connect.CodeOf(err) {
+	case connect.CodeUnauthenticated, connect.CodeInvalidArgument, connect.CodeFailedPrecondition,
+		connect.CodePermissionDenied, connect.CodeAlreadyExists, connect.CodeUnimplemented:
+		return true
+	default:
+		return false
+	}
+}
+
+// jitteredRetry is the pause before a repetition, or up to half as much again, so that
+// many do not come together.
+func jitteredRetry() time.Duration { return retryPause + rand.N(retryPause/2) }

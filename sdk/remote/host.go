@@ -1,0 +1,136 @@
+// Package remote hosts actors as a worker of a cluster: a runtime decides where each
+// actor lives and keeps its state, and the workers run the actors.
+//
+//	h, err := remote.NewHost(
+//		remote.WithAddress("127.0.0.1:7571"),
+//		remote.WithRuntimeAddresses("127.0.0.1:7400"),
+//		remote.WithHostBootstrapPSK(psk),
+//		remote.WithPinnedCA(caPEM),
+//	)
+//	err = myactorv1francis.RegisterMyActor(h, newCounter)
+//	err = h.Run(ctx)
+//
+// A worker whose link to the runtime is cut keeps its actors and goes on when the
+// link is back; one that was away for longer than its lease joins again by itself.
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/internal/actor"
+	"github.com/francis-actors/francis/sdk/internal/gateway"
+	"github.com/francis-actors/francis/sdk/internal/host"
+	"github.com/francis-actors/francis/sdk/internal/member"
+)
+
+// Host is a worker. Its methods may be called concurrently.
+type Host struct {
+	cfg     config
+	host    *host.Host
+	member  *member.Member
+	gateway *gateway.Gateway
+	started atomic.Bool
+	// address is where others reach the host, from Run on.
+	address string
+}
+
+// NewHost returns a worker that has not joined yet: register the actors that it
+// serves, and run it. It fails when the options contradict each other.
+func NewHost(opts ...Option) (*Host, error) {
+	cfg, err := newConfig(opts)
+	if err != nil {
+		return nil, fmt.Errorf("remote: %w", err)
+	}
+	h := &Host{cfg: cfg}
+	h.member = member.New(member.Config{Join: h.join, Announce: h.announcement, Logger: cfg.logger})
+	h.host, err = host.New(host.Config{Cluster: h.member, Logger: cfg.logger, ShutdownGrace: cfg.grace})
+	if err != nil {
+		return nil, fmt.Errorf("remote: %w", err)
+	}
+	h.member.Serve(h.host)
+	h.gateway = gateway.New(newCatalog(h))
+	return h, nil
+}
+
+// RegisterActor makes a Host an [sdk.Registrar]; generated code calls it. Actors are
+// registered before Run.
+func (h *Host) RegisterActor(typ *actor.Type) error {
+	if h.started.Load() {
+		return fmt.Errorf("register %s: the host runs already; register before Run", typ.Service.FullName())
+	}
+	return h.host.RegisterActor(typ)
+}
+
+// Service returns the caller for code outside turns. Calls wait, within their
+// deadlines, while the host has not joined yet.
+func (h *Host) Service() sdk.Caller { return h.host.Service() }
+
+// Gateway returns the HTTP endpoints of all actors of the cluster, whichever worker
+// hosts them: Connect, gRPC and gRPC-Web at /package.Service/Method, with the
+// actor's id in the header Francis-Actor-Id or in the request, and
+// POST /invoke/{type}/{id}/{method}. The application mounts and protects it.
+func (h *Host) Gateway() http.Handler { return h.gateway }
+
+// Ready is closed once the host has joined and knows where the actors live.
+func (h *Host) Ready() <-chan struct{} { return h.member.Ready() }
+
+// Run joins the cluster and serves until ctx ends; then it hands its actors over to
+// the other workers and leaves, within the shutdown grace. It fails when the host
+// cannot listen on its address, when the cluster refuses it, and when turns do not
+// obey their context in the end. It is called once.
+func (h *Host) Run(ctx context.Context) error {
+	if !h.started.CompareAndSwap(false, true) {
+		return errors.New("remote: Run was called twice; a stopped host does not start again")
+	}
+	listener, err := net.Listen("tcp", h.cfg.bind)
+	if err != nil {
+		return fmt.Errorf("remote: listen for other workers: %w; choose another address with WithAddress or WithBind", err)
+	}
+	h.address = announced(h.cfg, listener.Addr().String())
+	return h.serve(ctx, listener)
+}
+
+// announced is the address that others are told: where it leaves the port open, the
+// one that the host listens on.
+func announced(cfg config, bound string) string {
+	name, port, _ := net.SplitHostPort(cfg.address)
+	if port != "0" {
+		return cfg.address
+	}
+	_, port, _ = net.SplitHostPort(bound)
+	return net.JoinHostPort(name, port)
+}
+
+// serve runs the parts of a worker, and stops them in the reverse order.
+func (h *Host) serve(ctx context.Context, listener net.Listener) error {
+	peers := h.newPeerServer()
+	membership, leave := context.WithCancel(context.Background())
+	defer leave()
+	drained, drain := context.WithCancel(context.Background())
+	defer drain()
+	var parts sync.WaitGroup
+	failed := make(chan error, 2)
+	var drainErr error
+	parts.Go(func() { failed <- peers.serve(listener) })
+	parts.Go(func() { failed <- h.member.Run(membership) })
+	parts.Go(func() { drainErr = h.host.Run(drained) })
+
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		h.member.Drain(h.cfg.grace)
+	}
+	peers.shutdown(h.cfg.grace)
+	drain()
+	leave()
+	parts.Wait()
+	return errors.Join(err, drainErr)
+}

@@ -1,0 +1,93 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
+	"github.com/francis-actors/francis/internal/join"
+	"github.com/francis-actors/francis/sdk/internal/member"
+)
+
+// join joins through the first runtime that answers.
+func (h *Host) join(ctx context.Context) (*member.Membership, error) {
+	var errs []error
+	for _, address := range h.cfg.runtimes {
+		joined, err := join.Join(ctx, join.Request{
+			Runtime: address, Trust: h.cfg.trust, Secret: h.cfg.secret,
+			Address: h.address, Types: h.host.TypeNames(),
+		})
+		if err == nil {
+			return h.membership(joined), nil
+		}
+		errs = append(errs, err)
+		if _, coded := errors.AsType[*connect.Error](err); coded {
+			break // a runtime has answered: another one would say the same
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// membership connects a worker that has joined to its runtime.
+func (h *Host) membership(joined *join.Membership) *member.Membership {
+	var next atomic.Uint32
+	transport := member.NewTransport(func(ctx context.Context) (net.Conn, error) {
+		var errs []error
+		for range h.cfg.runtimes {
+			address := h.cfg.runtimes[int(next.Load())%len(h.cfg.runtimes)]
+			conn, err := member.Dial(ctx, address, joined.Holder.DialRuntime())
+			if err == nil {
+				return conn, nil
+			}
+			next.Add(1)
+			errs = append(errs, err)
+		}
+		return nil, errors.Join(errs...)
+	})
+	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://runtime",
+		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(0)))
+	return &member.Membership{
+		Worker: joined.Worker, Holder: joined.Holder, Since: joined.Since, Lease: joined.Lease,
+		Runtime: runtimev1connect.NewWorkerServiceClient(client), Close: transport.CloseIdleConnections,
+	}
+}
+
+// announcement says what the host serves.
+func (h *Host) announcement() *runtimev1.AnnounceRequest {
+	req := &runtimev1.AnnounceRequest{Address: h.address}
+	for _, typ := range h.host.Types() {
+		req.Types = append(req.Types, &runtimev1.ActorType{
+			Name: typ.Type, Service: string(typ.Service.FullName()), Files: filesOf(typ.Service.ParentFile()),
+		})
+	}
+	return req
+}
+
+// filesOf is a file with all that it imports, dependencies first.
+func filesOf(file protoreflect.FileDescriptor) *descriptorpb.FileDescriptorSet {
+	set := &descriptorpb.FileDescriptorSet{}
+	seen := map[string]bool{}
+	var add func(protoreflect.FileDescriptor)
+	add = func(file protoreflect.FileDescriptor) {
+		if seen[file.Path()] || file.IsPlaceholder() {
+			return
+		}
+		seen[file.Path()] = true
+		for i := range file.Imports().Len() {
+			add(file.Imports().Get(i).FileDescriptor)
+		}
+		set.File = append(set.File, protodesc.ToFileDescriptorProto(file))
+	}
+	add(file)
+	return set
+}

@@ -1,0 +1,145 @@
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/pki"
+)
+
+// Option is a setting of a host.
+type Option func(*config)
+
+// config are the settings of a host.
+type config struct {
+	address  string
+	bind     string
+	runtimes []string
+	psk      []byte
+	caPEM    []byte
+	unsafe   bool
+	grace    time.Duration
+	logger   *slog.Logger
+
+	secret pki.Secret
+	trust  pki.Trust
+}
+
+// WithAddress sets where other workers reach this one, "host:port"; port 0 takes a
+// free one. Required.
+func WithAddress(address string) Option { return func(c *config) { c.address = address } }
+
+// WithBind sets where the host listens for other workers, where that differs from
+// its address. Default: the address.
+func WithBind(address string) Option { return func(c *config) { c.bind = address } }
+
+// WithRuntimeAddresses names the runtimes, "host:port" each. The host uses the first
+// that answers. Required.
+func WithRuntimeAddresses(addresses ...string) Option {
+	return func(c *config) { c.runtimes = addresses }
+}
+
+// WithHostBootstrapPSK sets the secret by which the host joins: the bootstrap.hostPSK
+// of the runtime. Required.
+func WithHostBootstrapPSK(psk []byte) Option { return func(c *config) { c.psk = psk } }
+
+// WithPinnedCA makes the host join only a runtime of this cluster: pem is what
+// "runtime print-ca" prints.
+func WithPinnedCA(pem []byte) Option { return func(c *config) { c.caPEM = pem } }
+
+// WithUnsafeNoPinnedCA makes the host trust the runtime that answers first, provided
+// it knows the bootstrap secret. Who can intercept the first connection can try to
+// guess a weak secret from it; pin the CA in production.
+func WithUnsafeNoPinnedCA() Option { return func(c *config) { c.unsafe = true } }
+
+// WithShutdownGracePeriod sets how long Run takes at most to hand the actors over
+// when its context ends. Default: 30 seconds.
+func WithShutdownGracePeriod(d time.Duration) Option { return func(c *config) { c.grace = d } }
+
+// WithLogger sets where the host logs. Default: slog.Default().
+func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
+
+// Variables of the environment that [FromEnv] reads; "runtime dev" sets them.
+const (
+	EnvRuntimeAddresses = "FRANCIS_RUNTIME_ADDRESSES"
+	EnvWorkerAddress    = "FRANCIS_WORKER_ADDRESS"
+	EnvHostPSK          = "FRANCIS_HOST_PSK"
+	EnvCA               = "FRANCIS_CA_PEM"
+)
+
+// FromEnv takes over the settings of the environment: FRANCIS_WORKER_ADDRESS,
+// FRANCIS_RUNTIME_ADDRESSES (separated by commas), FRANCIS_HOST_PSK and
+// FRANCIS_CA_PEM. What is not set stays as other options say.
+func FromEnv() Option {
+	return func(c *config) {
+		if v := os.Getenv(EnvWorkerAddress); v != "" {
+			c.address = v
+		}
+		if v := os.Getenv(EnvRuntimeAddresses); v != "" {
+			c.runtimes = strings.Split(v, ",")
+		}
+		if v := os.Getenv(EnvHostPSK); v != "" {
+			c.psk = []byte(v)
+		}
+		if v := os.Getenv(EnvCA); v != "" {
+			c.caPEM, c.unsafe = []byte(v), false
+		}
+	}
+}
+
+func newConfig(opts []Option) (config, error) {
+	c := config{grace: limit.ShutdownGrace, logger: slog.Default()}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	if c.bind == "" {
+		c.bind = c.address
+	}
+	return c, errors.Join(c.checkAddresses(), c.checkSecrets())
+}
+
+func (c *config) checkAddresses() error {
+	if c.address == "" {
+		return errors.New("no address: other workers must reach this one; use WithAddress(\"host:port\")")
+	}
+	if len(c.runtimes) == 0 {
+		return errors.New("no runtime: use WithRuntimeAddresses(\"host:port\")")
+	}
+	for _, address := range append([]string{c.address, c.bind}, c.runtimes...) {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return fmt.Errorf("address %q: %w; write \"host:port\"", address, err)
+		}
+	}
+	if c.grace < 0 {
+		return fmt.Errorf("the shutdown grace is %v; it cannot be negative", c.grace)
+	}
+	return nil
+}
+
+func (c *config) checkSecrets() (err error) {
+	if len(c.psk) == 0 {
+		return errors.New("no bootstrap secret: use WithHostBootstrapPSK with the runtime's bootstrap.hostPSK")
+	}
+	if c.secret, err = pki.ParseSecret(c.psk); err != nil {
+		return fmt.Errorf("bootstrap secret: %w", err)
+	}
+	switch {
+	case len(c.caPEM) > 0 && c.unsafe:
+		return errors.New("both WithPinnedCA and WithUnsafeNoPinnedCA: choose one")
+	case c.unsafe:
+		c.trust = pki.UnsafeNoPin()
+		return nil
+	case len(c.caPEM) == 0:
+		return errors.New("neither WithPinnedCA nor WithUnsafeNoPinnedCA: pin the CA that \"runtime print-ca\" prints, or say that you take the risk")
+	}
+	if c.trust, err = pki.Pinned(c.caPEM); err != nil {
+		return fmt.Errorf("pinned CA: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package remote
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
+	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/sdk/internal/member"
+)
+
+// The limits of the port on which other workers reach this one.
+const (
+	maxStreams    = 1000
+	maxHeaders    = 16 << 10
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 10 * time.Minute
+	pingAfter     = 15 * time.Second
+	writeTimeout  = 10 * time.Second
+)
+
+// peerServer answers the calls that other workers forward.
+type peerServer struct {
+	server *http.Server
+}
+
+func (h *Host) newPeerServer() *peerServer {
+	rpc := connect.NewServer()
+	peerv1connect.RegisterPeerServiceHandler(rpc, peerHandler{h})
+	mux := http.NewServeMux()
+	connecthttp.Mount(mux, rpc, connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(member.MaxFrame))
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // only to answer curl and browsers
+	protocols.SetHTTP2(true)
+	return &peerServer{&http.Server{
+		Handler:           http.MaxBytesHandler(mux, member.MaxFrame),
+		TLSConfig:         h.peerTLS(),
+		Protocols:         &protocols,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaders,
+		ErrorLog:          slog.NewLogLogger(h.cfg.logger.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      pingAfter, PingTimeout: pingAfter, WriteByteTimeout: writeTimeout,
+		},
+	}}
+}
+
+// peerTLS shows the certificate of the present session, and asks for a member's.
+func (h *Host) peerTLS() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			holder := h.member.Holder()
+			if holder == nil {
+				return nil, errors.New("this worker has not joined the cluster yet")
+			}
+			return holder.MemberServer(pki.RoleWorker, pki.RoleRuntime), nil
+		},
+	}
+}
+
+func (p *peerServer) serve(listener net.Listener) error {
+	if err := p.server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// shutdown waits for the calls that run, and cuts off what is left after the grace.
+func (p *peerServer) shutdown(grace time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if p.server.Shutdown(ctx) != nil {
+		_ = p.server.Close()
+	}
+}
+
+// peerHandler answers other workers; who is no worker is refused.
+type peerHandler struct{ host *Host }
+
+func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+	if err := fromWorker(ctx); err != nil {
+		return nil, err
+	}
+	return p.host.host.Serve(ctx, req)
+}
+
+// fromWorker checks that the connection is another worker's, and that the
+// certificate that was shown when it began has not ended since.
+func fromWorker(ctx context.Context) error {
+	info, ok := connecthttp.ServerInfoForContext(ctx)
+	if !ok || info.TLS() == nil {
+		return connect.NewError(connect.CodeUnauthenticated, "the connection is not secured")
+	}
+	who, ok := pki.PeerOf(*info.TLS())
+	if !ok || who.Role != pki.RoleWorker {
+		return connect.NewError(connect.CodePermissionDenied, "only workers call actors here; others use a gateway")
+	}
+	if time.Now().After(info.TLS().PeerCertificates[0].NotAfter) {
+		return connect.NewError(connect.CodeUnauthenticated, "the certificate of the connection has ended; connect again with the renewed one")
+	}
+	return nil
+}
