@@ -60,8 +60,12 @@ func TestWalkthrough(t *testing.T) {
 	c.wantCount(1, "id2", 1, 85)
 	runtime = <-restarted
 
-	// A worker dies; the other one takes its actors over.
+	// A worker dies; the other one takes its actors over. A call that was under way
+	// would be told that its outcome is unknown, so a view asks first.
 	workers[0].kill()
+	for _, id := range []string{"id1", "id2"} {
+		c.await("the actors have moved", func() bool { return c.get(1, id) == `{"Out":85}` })
+	}
 	c.wantCount(1, "id1", 1, 86)
 	c.wantCount(1, "id2", 1, 86)
 	workers[0] = c.startWorker(0)

@@ -208,6 +208,29 @@ func TestEnded(t *testing.T) {
 	}
 }
 
+func TestLinkLost(t *testing.T) {
+	t.Parallel()
+	lost := &francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_LINK_LOST, Outcome: unknown}
+	deadline := &francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_DEADLINE, Outcome: unknown}
+	tests := map[string]struct {
+		err    error
+		code   connect.Code
+		text   string
+		detail *francisv1.ErrorDetail
+	}{
+		"our context was cancelled": {connect.NewError(connect.CodeCanceled, "x").WithCause(context.Canceled), connect.CodeCanceled, "the call was cancelled while the method ran", deadline},
+		"our deadline passed":       {context.DeadlineExceeded, connect.CodeDeadlineExceeded, "the deadline passed while the method ran", deadline},
+		"the stream was reset":      {connect.NewError(connect.CodeCanceled, "x"), connect.CodeUnavailable, "the connection to the actor's worker was lost while the method ran", lost},
+		"the connection broke":      {connect.NewError(connect.CodeInternal, "incomplete envelope"), connect.CodeUnavailable, "the connection to the actor's worker was lost while the method ran", lost},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantFault(t, LinkLost(test.err), test.code, test.text, test.detail)
+		})
+	}
+}
+
 func TestDetailOfForeignErrors(t *testing.T) {
 	t.Parallel()
 	foreign, err := connectproto.NewErrorDetail(wrapperspb.String("x"))

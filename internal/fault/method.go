@@ -47,13 +47,11 @@ func Relayed(err error) *connect.Error {
 	return again
 }
 
-// LinkLost is the error of a forwarded call whose connection broke before the
-// answer came.
+// LinkLost is the error of a forwarded call that brought no verdict: this side's
+// context ended, or the connection broke, which transports report by various codes.
 func LinkLost(err error) *connect.Error {
-	if code := connect.CodeOf(err); code == connect.CodeDeadlineExceeded {
-		return EndedRunning(context.DeadlineExceeded)
-	} else if code == connect.CodeCanceled {
-		return EndedRunning(context.Canceled)
+	if ended(err) {
+		return EndedRunning(err)
 	}
 	return New(connect.CodeUnavailable, &francisv1.ErrorDetail{
 		Reason: francisv1.Reason_REASON_LINK_LOST, Outcome: unknown,
