@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/francis-actors/francis/internal/deadline"
 )
 
 const (
@@ -107,7 +109,7 @@ func (p *Port) accept(ctx context.Context) error {
 			return err
 		case err != nil:
 			p.audit.warn(ctx, "", "cannot accept a connection", time.Now(), slog.String("cause", err.Error()))
-			pause(ctx, acceptPause)
+			deadline.Sleep(ctx, acceptPause)
 		default:
 			p.handshakes.Go(func() { p.welcome(ctx, raw) })
 		}
@@ -117,15 +119,6 @@ func (p *Port) accept(ctx context.Context) error {
 func closeQuietly(conn net.Conn) {
 	if conn != nil {
 		_ = conn.Close()
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/francis-actors/francis/internal/deadline"
 )
 
 const (
@@ -39,7 +41,7 @@ func (k *keeper) keep(stop, kill context.Context) {
 			k.pause = firstPause
 		}
 		k.out.say("the worker ended (%v); it starts again in %v", reason(err), k.pause)
-		if !sleep(stop, k.pause) {
+		if !deadline.Sleep(stop, k.pause) {
 			return
 		}
 		k.pause = min(2*k.pause, longPause)
@@ -69,16 +71,4 @@ func (k *keeper) once(stop, kill context.Context) error {
 	k.out.flush()
 	<-p.exited
 	return p.err
-}
-
-// sleep waits and reports whether ctx is still on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/deadline"
 )
 
 const (
@@ -30,7 +31,7 @@ func (c *cluster) welcome(ctx context.Context) {
 			c.screen.say("still waiting for %s: a worker joins with remote.FromEnv()", strings.Join(missing, ", "))
 			late = time.Now().Add(patience)
 		}
-		if !sleep(ctx, glance) {
+		if !deadline.Sleep(ctx, glance) {
 			return
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
@@ -98,7 +99,7 @@ func (e *Engine) outlive(ctx context.Context) error {
 
 // sweep lets the store forget, a piece at a time.
 func (e *Engine) sweep(ctx context.Context) {
-	for sleep(ctx, sweepInterval) {
+	for deadline.Sleep(ctx, sweepInterval) {
 		more, err := true, error(nil)
 		for more && err == nil && ctx.Err() == nil {
 			more, err = e.store.Forget(ctx, remember)
@@ -129,17 +130,5 @@ func (e *Engine) wake() {
 	select {
 	case e.woken <- struct{}{}:
 	default:
-	}
-}
-
-// sleep waits, and reports whether ctx goes on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

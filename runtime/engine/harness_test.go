@@ -15,6 +15,7 @@ import (
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
@@ -66,7 +67,7 @@ func (h *harness) admit() *member {
 	ctx, quiet := context.WithCancel(h.t.Context())
 	m := &member{Worker: h.Worker(membership.WorkerID), h: h, table: new(placement.Table), quiet: quiet}
 	go func() {
-		for sleep(ctx, lease.Interval(membership.Lease)) {
+		for deadline.Sleep(ctx, lease.Interval(membership.Lease)) {
 			_, _ = m.Renew(ctx, &runtimev1.RenewRequest{})
 		}
 	}()

@@ -7,6 +7,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
@@ -17,7 +18,7 @@ var errRefused = errors.New("the store refused the whole plan")
 // plan reads the store and then plans whenever something has changed.
 func (e *Engine) plan(ctx context.Context) {
 	for !e.load(ctx) {
-		if !sleep(ctx, retryInterval) {
+		if !deadline.Sleep(ctx, retryInterval) {
 			return
 		}
 	}
@@ -51,7 +52,7 @@ func (e *Engine) settleOrRetry(ctx context.Context) bool {
 		}
 		e.log.Warn("the shards could not be placed; it is tried again", "error", err, "after", retryInterval)
 		e.doubtful.Store(true)
-		if !sleep(ctx, retryInterval) {
+		if !deadline.Sleep(ctx, retryInterval) {
 			return false
 		}
 	}

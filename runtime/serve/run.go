@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/francis-actors/francis/internal/deadline"
 )
 
 // Run answers workers until ctx ends, or until a part of the runtime fails. Then it
@@ -109,12 +111,12 @@ const renewRetry = time.Minute
 // renew keeps the runtime's own certificate fresh.
 func (r *Runtime) renew(ctx context.Context) {
 	for {
-		if !sleep(ctx, time.Until(r.holder.Certificate().RenewAt(rand.Float64()))) {
+		if !deadline.Sleep(ctx, time.Until(r.holder.Certificate().RenewAt(rand.Float64()))) {
 			return
 		}
 		if err := r.renewOnce(); err != nil {
 			r.log.Error("the runtime's certificate could not be renewed; trying again", "error", err, "in", renewRetry)
-			if !sleep(ctx, renewRetry) {
+			if !deadline.Sleep(ctx, renewRetry) {
 				return
 			}
 		}
@@ -130,16 +132,4 @@ func (r *Runtime) renewOnce() error {
 	r.holder.SetCertificate(certificate)
 	r.log.Info("the runtime's certificate is renewed", "until", certificate.NotAfter())
 	return nil
-}
-
-// sleep waits, and reports whether ctx goes on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
