@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
@@ -24,6 +27,8 @@ const (
 	maxTypes = 1024
 	// maxAddress is the largest address: a host name and a port.
 	maxAddress = 255 + len(":65535")
+	// maxMessageName is the largest name of a message, in bytes.
+	maxMessageName = 512
 )
 
 // check reports what is wrong with an announcement in itself.
@@ -53,7 +58,7 @@ func (e *Engine) checkReachable(address string) error {
 		return nil
 	}
 	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" || len(address) > maxAddress {
+	if err != nil || host == "" || len(address) > maxAddress || strings.ContainsFunc(host, unprintable) {
 		return fmt.Errorf("the worker's address %q is not of the form host:port", address)
 	}
 	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
@@ -64,6 +69,9 @@ func (e *Engine) checkReachable(address string) error {
 	}
 	return nil
 }
+
+// unprintable is what no host name and no address has: others log it and dial it.
+func unprintable(r rune) bool { return r <= ' ' || !unicode.IsPrint(r) }
 
 // checkType reports what is wrong with an actor type: gateways of other workers will
 // use its contract, so it must be whole.
@@ -125,6 +133,20 @@ func checkRecords(records []*runtimev1.Record) error {
 		if err := checkActor(record.GetActor()); err != nil {
 			return err
 		}
+		if err := checkState(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkState bounds what every later owner of the actor has to load.
+func checkState(record *runtimev1.Record) error {
+	if size := len(record.GetData()); size > limit.MaxState {
+		return fault.TooLarge("the state of "+record.GetActor().GetType()+"/"+record.GetActor().GetId(), size, limit.MaxState)
+	}
+	if size := len(record.GetMessage()); size > maxMessageName {
+		return malformed(fmt.Errorf("the name of the state's message has %d bytes; at most %d are allowed", size, maxMessageName))
 	}
 	return nil
 }
