@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,11 +28,7 @@ func TestUserModule(t *testing.T) {
 	command(t, dir, bin, "export", francis+"/proto", "--path", francis+"/proto/francis/v1", "-o", "third_party/francis")
 	command(t, dir, bin, "lint")
 	command(t, dir, bin, "generate")
-	tidy := exec.Command("go", "mod", "tidy")
-	tidy.Dir, tidy.Env = dir, append(os.Environ(), "GOPROXY=off")
-	if out, err := tidy.CombinedOutput(); err != nil {
-		t.Fatalf("go mod tidy: %v\n%s", err, out)
-	}
+	command(t, dir, "go", "mod", "tidy")
 	command(t, dir, "go", "vet", "./...")
 	if got := command(t, dir, "go", "run", "."); got != "alice pays 750 cents\n" {
 		t.Errorf("the program printed %q", got)

@@ -168,11 +168,15 @@ func (c *cluster) callers(worker int) map[string]increment {
 // bufCurl knows the contract by reflection only.
 func (c *cluster) bufCurl(base string) increment {
 	return func(ctx context.Context, id string) (int32, error) {
-		curl := exec.CommandContext(ctx, "go", "tool", "-modfile=../../tools/go.mod", "buf", "curl", "--http2-prior-knowledge",
-			"--header", "Francis-Actor-Id: "+id, "--data", `{"In": 1}`, base+"/myactor.v1.MyActor/Increment")
-		out, err := curl.CombinedOutput()
+		buf, err := exec.CommandContext(ctx, "go", "tool", "-n", "-modfile=../../tools/go.mod", "buf").Output()
 		if err != nil {
-			return 0, fmt.Errorf("%w: %s", err, out)
+			return 0, fmt.Errorf("build buf: %w", err)
+		}
+		curl := exec.CommandContext(ctx, strings.TrimSpace(string(buf)), "curl", "--http2-prior-knowledge",
+			"--header", "Francis-Actor-Id: "+id, "--data", `{"In": 1}`, base+"/myactor.v1.MyActor/Increment")
+		out, err := curl.Output()
+		if err != nil {
+			return 0, fmt.Errorf("buf curl: %w", err)
 		}
 		var res myactorv1.IncrementResponse
 		err = protojson.Unmarshal(out, &res)
