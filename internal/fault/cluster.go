@@ -26,6 +26,13 @@ func TypeConflict(typ, service, known, other string) *connect.Error {
 		"actor type "+quote(typ)+" is "+known+" on worker "+quote(other)+", and "+service+" here; give one of the contracts another type, or stop the workers that serve the old one first")
 }
 
+// ServiceConflict is the error of a worker that serves an actor type by the contract
+// by which the worker other serves another type.
+func ServiceConflict(service, known, typ, other string) *connect.Error {
+	return refused(connect.CodeFailedPrecondition, francisv1.Reason_REASON_TYPE_CONFLICT,
+		service+" is the contract of actor type "+quote(known)+" on worker "+quote(other)+", and of "+quote(typ)+" here; give this one a contract of its own, or stop the workers that serve the old one first")
+}
+
 // AddressTaken is the error of a worker whose address belongs to the worker other,
 // which answers there.
 func AddressTaken(address, other string) *connect.Error {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/core/placement"
@@ -39,7 +40,7 @@ func (e *Engine) check(req *runtimev1.AnnounceRequest) error {
 	if err := e.checkReachable(req.GetAddress()); err != nil {
 		return malformed(err)
 	}
-	seen := map[string]bool{}
+	seen, contracts := map[string]bool{}, map[string]string{}
 	for _, typ := range req.GetTypes() {
 		if err := checkType(typ); err != nil {
 			return malformed(err)
@@ -47,7 +48,10 @@ func (e *Engine) check(req *runtimev1.AnnounceRequest) error {
 		if seen[typ.GetName()] {
 			return malformed(fmt.Errorf("the actor type %q is announced twice", typ.GetName()))
 		}
-		seen[typ.GetName()] = true
+		if other, taken := contracts[typ.GetService()]; taken {
+			return malformed(fmt.Errorf("the actor types %q and %q are announced by one contract, %s", other, typ.GetName(), typ.GetService()))
+		}
+		seen[typ.GetName()], contracts[typ.GetService()] = true, typ.GetName()
 	}
 	return nil
 }
@@ -90,21 +94,42 @@ func checkType(typ *runtimev1.ActorType) error {
 	if err != nil {
 		return fmt.Errorf("the contract of actor type %q lacks the service %q", typ.GetName(), typ.GetService())
 	}
-	if _, ok := found.(protoreflect.ServiceDescriptor); !ok {
+	service, ok := found.(protoreflect.ServiceDescriptor)
+	if !ok {
 		return fmt.Errorf("the contract of actor type %q names %q, which is no service", typ.GetName(), typ.GetService())
+	}
+	// Gateways believe the contract: it must not lead them to another type.
+	if read, _ := contract.Read(service); read != nil && read.Type != typ.GetName() {
+		return fmt.Errorf("the contract %s is that of actor type %q, not of %q", typ.GetService(), read.Type, typ.GetName())
 	}
 	return nil
 }
 
-// checkServices refuses a type that another worker serves by another contract.
+// checkServices refuses a type that another worker serves by another contract, and a
+// contract by which another worker serves another type: gateways find types by it.
 func checkServices(table *placement.Table, id string, types []*runtimev1.ActorType) error {
 	for _, typ := range types {
+		if err := checkUnshared(table, id, typ); err != nil {
+			return err
+		}
 		known := table.Type(typ.GetName()).GetService()
 		if known == "" || known == typ.GetService() {
 			continue
 		}
 		if other, served := table.Server(typ.GetName(), id); served {
 			return fault.TypeConflict(typ.GetName(), typ.GetService(), known, other)
+		}
+	}
+	return nil
+}
+
+func checkUnshared(table *placement.Table, id string, typ *runtimev1.ActorType) error {
+	for _, name := range table.Types() {
+		if name == typ.GetName() || table.Type(name).GetService() != typ.GetService() {
+			continue
+		}
+		if other, served := table.Server(name, id); served {
+			return fault.ServiceConflict(typ.GetService(), name, typ.GetName(), other)
 		}
 	}
 	return nil
