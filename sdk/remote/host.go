@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/actor"
@@ -113,24 +114,21 @@ func (h *Host) serve(ctx context.Context, listener net.Listener) error {
 	peers := h.newPeerServer()
 	membership, leave := context.WithCancel(context.Background())
 	defer leave()
-	drained, drain := context.WithCancel(context.Background())
-	defer drain()
 	var parts sync.WaitGroup
 	failed := make(chan error, 2)
-	var drainErr error
 	parts.Go(func() { failed <- peers.serve(listener) })
 	parts.Go(func() { failed <- h.member.Run(membership) })
-	parts.Go(func() { drainErr = h.host.Run(drained) })
 
 	var err error
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		h.member.Drain(h.cfg.grace)
 	}
-	peers.shutdown(h.cfg.grace)
-	drain()
+	ends := time.Now().Add(h.cfg.grace)
+	h.member.Drain(h.cfg.grace)
+	peers.shutdown(time.Until(ends))
+	err = errors.Join(err, h.host.Drain(time.Until(ends))) // its last turns still commit
 	leave()
 	parts.Wait()
-	return errors.Join(err, drainErr)
+	return err
 }

@@ -15,11 +15,12 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
+	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/internal/join"
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
-// join joins through the first runtime that answers.
+// join joins through the first runtime that takes it.
 func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 	var errs []error
 	for _, address := range h.cfg.runtimes {
@@ -30,18 +31,19 @@ func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 		if err == nil {
 			return h.membership(joined), nil
 		}
-		errs = append(errs, err)
-		if _, coded := errors.AsType[*connect.Error](err); coded {
-			break // a runtime has answered: another one would say the same
+		if member.Permanent(err) {
+			return nil, err // another one would say the same
 		}
+		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
 }
 
-// membership connects a worker that has joined to its runtime.
+// membership connects a worker that has joined to its runtime. A connection that is
+// silent is given up within 0.6 of the lease, so that the lease outlives it.
 func (h *Host) membership(joined *join.Membership) *member.Membership {
 	var next atomic.Uint32
-	transport := member.NewTransport(func(ctx context.Context) (net.Conn, error) {
+	transport := member.NewTransport(joined.Holder, min(lease.Interval(joined.Lease), pingAfter), func(ctx context.Context) (net.Conn, error) {
 		var errs []error
 		for range h.cfg.runtimes {
 			address := h.cfg.runtimes[int(next.Load())%len(h.cfg.runtimes)]

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +44,7 @@ func WithBind(address string) Option { return func(c *config) { c.bind = address
 // WithRuntimeAddresses names the runtimes, "host:port" each. The host uses the first
 // that answers. Required.
 func WithRuntimeAddresses(addresses ...string) Option {
-	return func(c *config) { c.runtimes = addresses }
+	return func(c *config) { c.runtimes = slices.Clone(addresses) }
 }
 
 // WithHostBootstrapPSK sets the secret by which the host joins: the bootstrap.hostPSK
@@ -82,7 +84,7 @@ func FromEnv() Option {
 			c.address = v
 		}
 		if v := os.Getenv(EnvRuntimeAddresses); v != "" {
-			c.runtimes = strings.Split(v, ",")
+			c.runtimes = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
 		}
 		if v := os.Getenv(EnvHostPSK); v != "" {
 			c.psk = []byte(v)
@@ -101,6 +103,9 @@ func newConfig(opts []Option) (config, error) {
 	if c.bind == "" {
 		c.bind = c.address
 	}
+	if c.logger == nil {
+		c.logger = slog.Default()
+	}
 	return c, errors.Join(c.checkAddresses(), c.checkSecrets())
 }
 
@@ -111,15 +116,32 @@ func (c *config) checkAddresses() error {
 	if len(c.runtimes) == 0 {
 		return errors.New("no runtime: use WithRuntimeAddresses(\"host:port\")")
 	}
-	for _, address := range append([]string{c.address, c.bind}, c.runtimes...) {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			return fmt.Errorf("address %q: %w; write \"host:port\"", address, err)
+	if _, err := hostOf(c.bind); err != nil {
+		return err
+	}
+	for _, address := range append([]string{c.address}, c.runtimes...) {
+		if host, err := hostOf(address); err != nil {
+			return err
+		} else if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			return fmt.Errorf("the address %q names no machine; give the one at which others reach it, and use WithBind to listen on all interfaces", address)
 		}
 	}
 	if c.grace < 0 {
 		return fmt.Errorf("the shutdown grace is %v; it cannot be negative", c.grace)
 	}
 	return nil
+}
+
+// hostOf is the host of "host:port", which may be empty.
+func hostOf(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("%w; write \"host:port\"", err) // it names the address
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("address %q: the port is no number from 0 to 65535; write \"host:port\"", address)
+	}
+	return host, nil
 }
 
 func (c *config) checkSecrets() (err error) {

@@ -14,6 +14,8 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
@@ -101,14 +103,16 @@ func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*pe
 func fromWorker(ctx context.Context) error {
 	info, ok := connecthttp.ServerInfoForContext(ctx)
 	if !ok || info.TLS() == nil {
-		return connect.NewError(connect.CodeUnauthenticated, "the connection is not secured")
+		return fault.Unauthenticated("it is not secured")
 	}
 	who, ok := pki.PeerOf(*info.TLS())
 	if !ok || who.Role != pki.RoleWorker {
-		return connect.NewError(connect.CodePermissionDenied, "only workers call actors here; others use a gateway")
+		return fault.New(connect.CodePermissionDenied, &francisv1.ErrorDetail{
+			Outcome: francisv1.Outcome_OUTCOME_NOTHING_HAPPENED,
+		}, "only workers call actors here; others use a gateway")
 	}
 	if time.Now().After(info.TLS().PeerCertificates[0].NotAfter) {
-		return connect.NewError(connect.CodeUnauthenticated, "the certificate of the connection has ended; connect again with the renewed one")
+		return fault.Unauthenticated("its certificate has ended; connect again with the renewed one")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -78,7 +79,9 @@ func load(r *run, s *slot) (*activation, error) {
 	case err != nil:
 		return nil, r.failed(err, francisv1.Reason_REASON_ACTIVATION_FAILED)
 	case res.GetVerdict() == runtimev1.Verdict_VERDICT_STALE_EPOCH:
-		return nil, r.elsewhere(entry, entry)
+		ctx, cancel := context.WithTimeout((*turnContext)(r), limit.CallTimeout)
+		defer cancel()
+		return nil, r.elsewhere(ctx, entry, entry)
 	case res.GetVerdict() == runtimev1.Verdict_VERDICT_DAMAGED:
 		return nil, fault.StateMismatch(r.name(), "its checksum is wrong")
 	}
@@ -184,7 +187,11 @@ func (a *activation) write(r *run, data []byte) error {
 		Actor: a.actor(), Fence: a.fence(), Base: a.identity, Identity: identity,
 		Message: string(a.table.typ.StateType.Descriptor().FullName()), Data: data,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUnsent):
+		r.slot.spoil()
+		return fault.Superseded(r.name())
+	case err != nil:
 		return a.unanswered(r, err)
 	}
 	switch verdict := res.GetVerdict(); verdict {

@@ -8,11 +8,12 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 )
 
-// ErrUnsent says that a call could not be sent: nothing happened.
-var ErrUnsent = errors.New("the worker cannot be reached")
+// ErrUnsent says that a call or a record was not sent: nothing happened.
+var ErrUnsent = errors.New("it was not sent")
 
 // Cluster is what a host needs of the cluster it belongs to. Its methods may be
-// called concurrently.
+// called concurrently. Those that wait fail with the error of ctx when it ends, and
+// with a coded one when the worker is no member any more.
 type Cluster interface {
 	// Worker is the id of this worker.
 	Worker() string
@@ -37,6 +38,7 @@ type Cluster interface {
 	// Load reads the state of an actor.
 	Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error)
 	// Commit writes a record. It repeats the record until it is answered; it fails
-	// only when that can no longer be, and the outcome is unknown then.
+	// only when that can no longer be: with [ErrUnsent] where the record has certainly
+	// not been applied, else the outcome is unknown.
 	Commit(ctx context.Context, record *runtimev1.Record) (*runtimev1.CommitResponse_Result, error)
 }

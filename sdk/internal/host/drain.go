@@ -20,17 +20,18 @@ func (h *Host) Run(ctx context.Context) error {
 		return errors.New("host: Run was called twice; a stopped host does not start again")
 	}
 	<-ctx.Done()
-	return h.drain()
+	return h.Drain(h.cfg.ShutdownGrace)
 }
 
-func (h *Host) drain() error {
+// Drain ends the host as Run does, within the given grace. It is called once.
+func (h *Host) Drain(grace time.Duration) error {
 	h.closing.Store(true)
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
 		h.endAll()
 	}()
-	if !within(drained, h.cfg.ShutdownGrace) {
+	if !within(drained, grace) {
 		h.abort()
 		if !within(drained, abortWait) {
 			h.pool.release()

@@ -41,6 +41,14 @@ type origin struct {
 	due time.Duration
 }
 
+// name is the actor that calls; another worker may have sent none.
+func (o origin) name() string {
+	if o.link == nil {
+		return "an unknown actor"
+	}
+	return o.link.Type + "/" + o.link.ID
+}
+
 // inTurn reports whether somebody's turn waits for the call.
 func (o origin) inTurn() bool { return o.link != nil }
 
@@ -101,7 +109,7 @@ func (r *run) known() error {
 	ctx, cancel := r.waiting()
 	defer cancel()
 	if err := cluster.AwaitTable(ctx); err != nil {
-		return fault.EndedWaiting(err)
+		return ended(err)
 	}
 	if types := cluster.Types(); !slices.Contains(types, r.call.Type) {
 		return fault.UnknownType(r.call.Type, types)
@@ -113,7 +121,7 @@ func (r *run) known() error {
 func (r *run) again() *run {
 	return &run{
 		host: r.host, parent: r.parent, from: r.from, call: r.call, shard: r.shard, link: r.link,
-		metadata: r.metadata, due: r.due, ends: r.ends,
+		metadata: r.metadata, due: r.due, ends: r.ends, patience: r.patience,
 	}
 }
 
@@ -169,17 +177,23 @@ func (h *Host) locate(r *run) (*runtimev1.Shard, error) {
 	ctx, cancel := r.waiting()
 	defer cancel()
 	if err := h.cfg.Cluster.Await(ctx, r.call.Type, r.shard, 0); err != nil {
-		return nil, fault.EndedWaiting(err)
+		return nil, ended(err)
 	}
 	return h.cfg.Cluster.Entry(r.call.Type, r.shard), nil
 }
 
-// waiting is a context for steps outside the queue of an actor. It always ends.
+// waiting is a context for steps outside the queue of an actor. It always ends, and
+// not later for a call that is sent again.
 func (r *run) waiting() (context.Context, context.CancelFunc) {
-	if r.due == 0 {
-		return context.WithTimeout(r.parent, limit.CallTimeout)
+	now := r.host.deadlines.Now()
+	if r.patience == 0 {
+		r.patience = now + limit.CallTimeout
 	}
-	return context.WithTimeout(r.parent, r.due-r.host.deadlines.Now())
+	ends := r.patience
+	if r.due > 0 {
+		ends = r.due
+	}
+	return context.WithTimeout(r.parent, ends-now)
 }
 
 // local runs a call on this worker.
@@ -229,7 +243,7 @@ func (r *run) resolve() error {
 		return fault.UnknownMethod(r.call.Type, r.call.Procedure)
 	}
 	if r.from.view && !method.View {
-		return fault.NotAView(r.from.link.Type+"/"+r.from.link.ID, method.Procedure)
+		return fault.NotAView(r.from.name(), method.Procedure)
 	}
 	r.table, r.method = table, method
 	r.ticket.Holder = r
@@ -274,7 +288,7 @@ func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
 	ctx, cancel := r.waiting()
 	defer cancel()
 	if err := h.cfg.Cluster.Pass(ctx); err != nil {
-		return answer{}, fault.EndedWaiting(err)
+		return answer{}, ended(err)
 	}
 	deadline, _ := ctx.Deadline()
 	req.Timeout = durationpb.New(time.Until(deadline))
@@ -283,22 +297,22 @@ func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
 		return answer{}, r.unanswered(ctx, err, entry)
 	}
 	if elsewhere := res.GetNotOwner(); elsewhere != nil {
-		h.cfg.Cluster.Learn(elsewhere)
-		return answer{}, r.elsewhere(entry, elsewhere)
+		if elsewhere.GetType() == r.call.Type && elsewhere.GetShard() == r.shard {
+			h.cfg.Cluster.Learn(elsewhere)
+		}
+		return answer{}, r.elsewhere(ctx, entry, elsewhere)
 	}
 	return r.decode(res.GetReply())
 }
 
 // elsewhere lets the call be sent again: at once where the other worker knew a newer
 // owner, and else when the table has one.
-func (r *run) elsewhere(asked, told *runtimev1.Shard) error {
+func (r *run) elsewhere(ctx context.Context, asked, told *runtimev1.Shard) error {
 	if told.GetEpoch() > asked.GetEpoch() {
 		return errMoved
 	}
-	ctx, cancel := r.waiting()
-	defer cancel()
 	if err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, asked.GetEpoch()+1); err != nil {
-		return fault.EndedWaiting(err)
+		return ended(err)
 	}
 	return errMoved
 }
@@ -311,8 +325,14 @@ func (r *run) unanswered(ctx context.Context, err error, entry *runtimev1.Shard)
 	}
 	pause, cancel := context.WithTimeout(ctx, redialPause)
 	defer cancel()
-	if r.host.cfg.Cluster.Await(pause, r.call.Type, r.shard, entry.GetEpoch()+1) != nil && ctx.Err() != nil {
+	if r.host.cfg.Cluster.Await(pause, r.call.Type, r.shard, entry.GetEpoch()+1) == nil {
+		return errMoved
+	}
+	if ctx.Err() != nil {
 		return fault.EndedWaiting(ctx.Err())
+	}
+	if ends, _ := ctx.Deadline(); !time.Now().Before(ends) { // its timer may come late
+		return fault.EndedWaiting(context.DeadlineExceeded)
 	}
 	return errMoved
 }

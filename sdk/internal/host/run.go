@@ -54,6 +54,9 @@ type run struct {
 	activation *activation
 	// own is the state of this view alone, for test kits.
 	own proto.Message
+	// patience is when the steps outside the queue of an actor give up, for a call
+	// without a deadline; 0 before the first of them.
+	patience time.Duration
 	// revoked is set when the worker lost the shard while the method ran.
 	revoked atomic.Bool
 	// returned is true once the method has come back without a panic.
@@ -186,10 +189,10 @@ func (r *run) execute() {
 // what it did.
 func (r *run) perform() (answer, error) {
 	if err := r.entitled(); err != nil {
-		return answer{}, err
+		return answer{}, r.started(err)
 	}
 	if err := r.slot.ready(r); err != nil {
-		return answer{}, err
+		return answer{}, r.started(err)
 	}
 	if r.activation = r.slot.activation; !r.owns() {
 		return answer{}, errMoved
@@ -201,12 +204,26 @@ func (r *run) perform() (answer, error) {
 	return r.turned(reply, err)
 }
 
+// started is what becomes of a call that failed before its method ran. Where that is
+// because the worker lost the shard, the call goes to the next owner.
+func (r *run) started(err error) error {
+	if r.revoked.Load() {
+		return errMoved
+	}
+	return err
+}
+
 // entitled waits while the worker's lease has lapsed: nothing starts or ends then.
 func (r *run) entitled() error {
-	if err := r.host.cfg.Cluster.Pass((*turnContext)(r)); err != nil {
-		return fault.EndedWaiting(err)
+	return ended(r.host.cfg.Cluster.Pass((*turnContext)(r)))
+}
+
+// ended is what the caller is told when a step failed that waits for the cluster.
+func ended(err error) error {
+	if err == nil || fault.Detail(err) != nil {
+		return err
 	}
-	return nil
+	return fault.EndedWaiting(err)
 }
 
 // owns reports whether the activation is still this worker's to run.
@@ -247,13 +264,11 @@ func (r *run) undone(err error) error {
 // confirm makes sure that a turn without a commit was still this worker's to run
 // when it ended; a commit is proven by the runtime.
 func (r *run) confirm() error {
-	if err := r.entitled(); err != nil {
-		return err
-	}
-	if !r.owns() {
+	err := r.entitled()
+	if r.revoked.Load() || err == nil && !r.owns() {
 		return fault.Superseded(r.name())
 	}
-	return nil
+	return err
 }
 
 // viewed ends a view. One whose worker has lost the shard runs again elsewhere.
@@ -262,7 +277,7 @@ func (r *run) viewed(reply proto.Message, err error) (answer, error) {
 		r.host.cfg.ViewWrote(r.name(), shortName(r.method.Procedure))
 	}
 	if err := r.entitled(); err != nil {
-		return answer{}, err
+		return answer{}, r.started(err)
 	}
 	if !r.owns() {
 		return answer{}, errMoved
@@ -347,8 +362,11 @@ func (r *run) Log() *slog.Logger {
 }
 
 func (r *run) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
-	if r.over.Load() {
+	switch {
+	case r.over.Load():
 		return nil, fault.TurnOver(r.name())
+	case r.revoked.Load():
+		return nil, fault.Superseded(r.name())
 	}
 	a, err := r.host.invoke(ctx, r.origin(), call)
 	return a.reply, err

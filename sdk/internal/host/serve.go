@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
@@ -19,6 +20,9 @@ import (
 // Serve answers a call that another worker has forwarded. Where this worker is not
 // the owner, the answer names who is.
 func (h *Host) Serve(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+	if req.GetCodec() == peerv1.Codec_CODEC_UNSPECIFIED {
+		return nil, fault.Malformed(connect.CodeInvalidArgument, "the forwarded call names no codec")
+	}
 	r, err := h.prepare(ctx, remoteOrigin(req), actor.Call{
 		Type: req.GetActor().GetType(), ID: req.GetActor().GetId(), Procedure: req.GetProcedure(),
 		Codec: req.GetCodec(), Body: req.GetBody(), Timeout: remoteTimeout(req),
@@ -53,7 +57,7 @@ func (h *Host) caughtUp(r *run, epoch uint64) (*runtimev1.Shard, error) {
 	ctx, cancel := r.waiting()
 	defer cancel()
 	if err := h.cfg.Cluster.Await(ctx, r.call.Type, r.shard, epoch); err != nil {
-		return nil, fault.EndedWaiting(err)
+		return nil, ended(err)
 	}
 	return h.cfg.Cluster.Entry(r.call.Type, r.shard), nil
 }
@@ -62,9 +66,11 @@ func notOwner(entry *runtimev1.Shard) *peerv1.InvokeResponse {
 	return &peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_NotOwner{NotOwner: proto.CloneOf(entry)}}
 }
 
+// remoteOrigin takes no more of a chain than shows that it is too long.
 func remoteOrigin(req *peerv1.InvokeRequest) origin {
 	from := origin{view: req.GetFromView(), metadata: req.GetMetadata()}
-	for _, waiting := range req.GetChain() {
+	actors := req.GetChain()
+	for _, waiting := range actors[:min(len(actors), limit.ChainDepth)] {
 		from.link = &chain.Link{Parent: from.link, Type: waiting.GetType(), ID: waiting.GetId()}
 	}
 	return from

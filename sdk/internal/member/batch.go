@@ -2,18 +2,31 @@ package member
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
-// maxBatch is how many items travel in one request.
-const maxBatch = 1024
+const (
+	// maxBatch is how many items travel in one request.
+	maxBatch = 1024
+	// maxBatchBytes is how large their messages may be together: the runtime takes
+	// requests of 4 MiB and what frames them.
+	maxBatchBytes = 4 << 20
+)
 
 // batcher sends what is waiting in one request, and what arrives meanwhile in the
 // next: batches form by themselves when there is much to do, and nothing waits for
 // a timer when there is little.
-type batcher[Q, R any] struct {
+type batcher[Q proto.Message, R any] struct {
 	// send sends a batch and returns an answer for each item.
 	send func(items []Q) ([]R, error)
 
@@ -22,25 +35,39 @@ type batcher[Q, R any] struct {
 	sending bool
 }
 
-type item[Q, R any] struct {
+type item[Q proto.Message, R any] struct {
 	query Q
+	size  int
 	res   R
 	err   error
 	done  chan struct{}
 }
 
-// do sends one item and waits for its answer, or until ctx ends; it may be sent all
-// the same then.
+// do sends one item and waits for its answer, or until ctx ends. It fails with
+// [host.ErrUnsent] where the item has not left by then; else nobody knows.
 func (b *batcher[Q, R]) do(ctx context.Context, query Q) (R, error) {
-	i := &item[Q, R]{query: query, done: make(chan struct{})}
+	i := &item[Q, R]{query: query, size: proto.Size(query), done: make(chan struct{})}
 	b.add(i)
 	select {
 	case <-i.done:
 		return i.res, i.err
 	case <-ctx.Done():
 		var none R
-		return none, ctx.Err()
+		return none, b.abandon(i, ctx.Err())
 	}
+}
+
+// abandon gives up an item, because of cause. What waits for nobody must not pile up
+// while the runtime is away.
+func (b *batcher[Q, R]) abandon(i *item[Q, R], cause error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := slices.Index(b.waiting, i)
+	if at < 0 {
+		return cause
+	}
+	b.waiting = slices.Delete(b.waiting, at, at+1)
+	return fmt.Errorf("%w: %w", host.ErrUnsent, cause)
 }
 
 func (b *batcher[Q, R]) add(i *item[Q, R]) {
@@ -71,14 +98,27 @@ func (b *batcher[Q, R]) work() {
 	}
 }
 
+// take removes the next batch from those who wait.
 func (b *batcher[Q, R]) take() []*item[Q, R] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(len(b.waiting), maxBatch)
-	items := b.waiting[:n:n]
-	b.waiting = b.waiting[n:]
+	n := b.fits()
+	items := slices.Clone(b.waiting[:n])
+	b.waiting = slices.Delete(b.waiting, 0, n)
 	b.sending = n > 0
 	return items
+}
+
+// fits is how many of those who wait travel together: at least one, if one waits.
+func (b *batcher[Q, R]) fits() int {
+	bytes := 0
+	for n, i := range b.waiting {
+		bytes += i.size
+		if n == maxBatch || n > 0 && bytes > maxBatchBytes {
+			return n
+		}
+	}
+	return len(b.waiting)
 }
 
 // load reads a batch of actors.
@@ -93,35 +133,54 @@ func (s *session) load(reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadRe
 // and recognised by their identity. One that is refused only then may have been
 // applied before another worker took over: nobody knows.
 func (s *session) commit(records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error) {
-	attempts := 0
+	if s.ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, errSessionOver)
+	}
+	doubted := false
 	res, err := answered(s, len(records), func() ([]*runtimev1.CommitResponse_Result, error) {
-		attempts++
 		res, err := s.membership.Runtime.Commit(s.ctx, &runtimev1.CommitRequest{Records: records})
+		known := err == nil && len(res.GetResults()) == len(records) || withoutEffect(err)
+		doubted = doubted || !known
 		return res.GetResults(), err
 	})
-	if attempts == 1 {
-		return res, err
-	}
-	for n, result := range res {
-		if v := result.GetVerdict(); v == runtimev1.Verdict_VERDICT_STALE_EPOCH || v == runtimev1.Verdict_VERDICT_STALE_BASE {
-			res[n] = &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_UNSPECIFIED}
-		}
+	switch {
+	case err != nil && !doubted:
+		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
+	case doubted:
+		doubt(res)
 	}
 	return res, err
 }
 
-// answered repeats a request until it is answered, with as many results as it has
-// items, or the session is over.
+// doubt replaces the refusals of records that were sent before.
+func doubt(results []*runtimev1.CommitResponse_Result) {
+	for n, result := range results {
+		if v := result.GetVerdict(); v == runtimev1.Verdict_VERDICT_STALE_EPOCH || v == runtimev1.Verdict_VERDICT_STALE_BASE {
+			results[n] = &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_UNSPECIFIED}
+		}
+	}
+}
+
+// withoutEffect reports whether a request that failed with err has certainly done
+// nothing: it never left, or the runtime says so.
+func withoutEffect(err error) bool {
+	_, unsent := errors.AsType[*dialError](err)
+	return unsent || fault.Detail(err).GetOutcome() == francisv1.Outcome_OUTCOME_NOTHING_HAPPENED
+}
+
+// answered repeats a request until it is answered or the session is over.
 func answered[R any](s *session, items int, send func() ([]R, error)) ([]R, error) {
 	for {
 		results, err := send()
 		switch {
 		case err == nil && len(results) == items:
 			return results, nil
+		case err == nil: // it would answer the repetition alike
+			return nil, fmt.Errorf("the runtime answered %d of %d items; upgrade the older of runtime and worker", len(results), items)
 		case dead(err):
 			s.die()
-			return nil, errSessionOver
-		case err != nil && permanent(err):
+			return nil, fmt.Errorf("%w: %w", errSessionOver, err)
+		case Permanent(err):
 			return nil, err
 		case !sleep(s.ctx, jitteredRetry()):
 			return nil, errSessionOver

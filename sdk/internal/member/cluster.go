@@ -8,6 +8,7 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
@@ -26,6 +27,8 @@ func (m *Member) AwaitTable(ctx context.Context) error {
 	select {
 	case <-m.ready:
 		return nil
+	case <-m.over:
+		return fault.ShuttingDown()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -47,17 +50,26 @@ func (m *Member) Await(ctx context.Context, typ string, shard uint32, epoch uint
 	})
 }
 
-// Learn merges an entry that another worker knows.
+// Learn merges an entry that another worker knows, unless this one knows as much:
+// many calls may bring the same news.
 func (m *Member) Learn(entry *runtimev1.Shard) {
+	if m.Entry(entry.GetType(), entry.GetShard()).GetEpoch() >= entry.GetEpoch() {
+		return
+	}
 	m.merge(&runtimev1.WatchResponse{Shards: []*runtimev1.Shard{proto.CloneOf(entry)}})
 }
 
 // Pass waits while the lease has lapsed.
 func (m *Member) Pass(ctx context.Context) error {
-	if int64(m.now()) < m.lapses.Load() {
+	if m.active() {
 		return nil
 	}
-	return m.until(ctx, func() bool { return int64(m.now()) < m.lapses.Load() })
+	return m.until(ctx, m.active)
+}
+
+func (m *Member) active() bool {
+	s := m.session.Load()
+	return s != nil && s.active()
 }
 
 // Forward sends a call to another worker.
@@ -85,7 +97,7 @@ func (m *Member) Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*r
 
 // Commit writes a record, together with others that are written at the same time.
 // It belongs to the session in which it began: another one could not tell whether
-// it was applied.
+// it was applied. It fails with [host.ErrUnsent] where it was certainly not.
 func (m *Member) Commit(ctx context.Context, record *runtimev1.Record) (*runtimev1.CommitResponse_Result, error) {
 	s := m.session.Load()
 	if s == nil {
@@ -96,13 +108,16 @@ func (m *Member) Commit(ctx context.Context, record *runtimev1.Record) (*runtime
 
 // merge takes over a change of the table, and does what it means for this worker.
 func (m *Member) merge(change *runtimev1.WatchResponse) {
-	worker := m.Worker()
 	m.mu.Lock()
+	worker := m.Worker()
 	before := m.table.Load()
 	after := before.Merge(change)
 	m.table.Store(after)
 	m.mu.Unlock()
 	m.wake()
+	if change.GetComplete() || len(change.GetGone()) > 0 {
+		m.peers.keep(after)
+	}
 	for _, entry := range change.GetShards() {
 		typ, shard := entry.GetType(), entry.GetShard()
 		had, has := before.Shard(typ, shard), after.Shard(typ, shard)

@@ -12,22 +12,31 @@ import (
 // maxReleases is how many shards one request releases.
 const maxReleases = 4096
 
+// leaveTimeout is how long the farewell may take: without it the lease runs out.
+const leaveTimeout = 2 * time.Second
+
 // handOver gives a shard to the worker that shall have it next: its calls wait, its
 // activations end, it is released, and its calls follow it. Each shard once at a
-// time.
+// time; one that has come back meanwhile to go on elsewhere goes then.
 func (m *Member) handOver(key shardKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.handing[key] || m.leaving {
+	s := m.session.Load()
+	if m.handing[key] || m.leaving || s == nil || s.ctx.Err() != nil {
 		return
 	}
 	m.handing[key] = true
-	go func() {
-		m.release(context.Background(), []shardKey{key}, limit.ShutdownGrace, false)
+	m.handovers.Go(func() {
+		epoch := m.Entry(key.typ, key.shard).GetEpoch()
+		m.release(s, []shardKey{key}, limit.ShutdownGrace)
 		m.mu.Lock()
-		defer m.mu.Unlock()
 		delete(m.handing, key)
-	}()
+		m.mu.Unlock()
+		now := m.Entry(key.typ, key.shard)
+		if now.GetEpoch() > epoch && now.GetWorker() == m.Worker() && now.GetNext() != "" {
+			m.handOver(key)
+		}
+	})
 }
 
 // Drain hands every shard over within the grace, and takes no new one. Calls that
@@ -36,8 +45,17 @@ func (m *Member) Drain(grace time.Duration) {
 	m.mu.Lock()
 	m.leaving = true
 	m.mu.Unlock()
-	if s := m.session.Load(); s != nil {
-		m.release(context.Background(), m.owned(s.membership.Worker), grace, true)
+	s := m.session.Load()
+	if s == nil {
+		return
+	}
+	ends := time.Now().Add(grace)
+	// The runtime hears of it first: shards that it still gave to this worker while
+	// the others are emptied would not be handed over.
+	s.giveBack(0, &runtimev1.ReleaseRequest{Leaving: true})
+	for again := true; again; again = again && time.Now().Before(ends) {
+		keys := m.owned(s.membership.Worker)
+		again = len(keys) > 0 && m.release(s, keys, time.Until(ends))
 	}
 }
 
@@ -46,9 +64,6 @@ func (m *Member) draining() bool {
 	defer m.mu.Unlock()
 	return m.leaving
 }
-
-// leaveTimeout is how long the farewell may take: without it the lease runs out.
-const leaveTimeout = 2 * time.Second
 
 // leave ends the membership.
 func (s *session) leave() {
@@ -61,21 +76,21 @@ func (s *session) leave() {
 
 // release empties shards, gives them back, and lets the calls that wait for them
 // follow. When the grace ends first it gives them back all the same: the next epoch
-// refuses what comes late.
-func (m *Member) release(ctx context.Context, keys []shardKey, grace time.Duration, leaving bool) {
+// refuses what comes late. It reports whether the runtime has taken them.
+func (m *Member) release(s *session, keys []shardKey, grace time.Duration) bool {
+	ends := time.Now().Add(grace)
 	releases := m.releases(keys)
-	m.empty(ctx, keys, grace)
-	for len(releases) > 0 || leaving {
+	m.empty(s, keys, grace)
+	taken := true
+	for len(releases) > 0 && taken {
 		n := min(len(releases), maxReleases)
-		m.giveBack(ctx, &runtimev1.ReleaseRequest{Releases: releases[:n], Leaving: leaving})
+		taken = s.giveBack(time.Until(ends), &runtimev1.ReleaseRequest{Releases: releases[:n], Leaving: m.draining()})
 		releases = releases[n:]
-		if len(releases) == 0 {
-			break
-		}
 	}
 	for _, key := range keys {
 		m.host.Resume(key.typ, key.shard)
 	}
+	return taken
 }
 
 func (m *Member) releases(keys []shardKey) []*runtimev1.ReleaseRequest_Release {
@@ -89,35 +104,42 @@ func (m *Member) releases(keys []shardKey) []*runtimev1.ReleaseRequest_Release {
 }
 
 // empty ends the activations of shards.
-func (m *Member) empty(ctx context.Context, keys []shardKey, grace time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, grace)
+func (m *Member) empty(s *session, keys []shardKey, grace time.Duration) {
+	ctx, cancel := context.WithTimeout(s.ctx, grace)
 	defer cancel()
 	var emptying sync.WaitGroup
 	for _, key := range keys {
 		emptying.Go(func() {
-			if err := m.host.Empty(ctx, key.typ, key.shard); err != nil {
-				m.log.Warn("a shard is handed over while turns of it still run; they are not committed", "type", key.typ, "shard", key.shard)
-				m.host.Revoke(key.typ, key.shard)
+			if err := m.host.Empty(ctx, key.typ, key.shard); err == nil {
+				return
 			}
+			if s.ctx.Err() == nil {
+				m.log.Warn("a shard is handed over while turns of it still run; they are not committed", "type", key.typ, "shard", key.shard)
+			}
+			m.host.Revoke(key.typ, key.shard)
 		})
 	}
 	emptying.Wait()
 }
 
 // giveBack releases shards and learns who has them now. It is repeated until it is
-// answered or the session is over.
-func (m *Member) giveBack(ctx context.Context, req *runtimev1.ReleaseRequest) {
-	s := m.session.Load()
-	for s != nil && s.ctx.Err() == nil && ctx.Err() == nil {
-		res, err := s.membership.Runtime.Release(s.ctx, req)
-		if err == nil {
-			m.merge(&runtimev1.WatchResponse{Shards: res.GetShards()})
-			return
+// answered, and reports whether it was: when the patience has ended or the session is
+// over, the lease runs out.
+func (s *session) giveBack(patience time.Duration, req *runtimev1.ReleaseRequest) bool {
+	ctx, cancel := context.WithTimeout(s.ctx, max(patience, leaveTimeout))
+	defer cancel()
+	for {
+		res, err := s.membership.Runtime.Release(ctx, req)
+		switch {
+		case err == nil:
+			s.member.merge(&runtimev1.WatchResponse{Shards: res.GetShards()})
+			return true
+		case dead(err):
+			s.die()
+			return false
+		case Permanent(err) || !sleep(ctx, jitteredRetry()):
+			s.member.log.Warn("shards could not be released; the lease runs out", "error", err)
+			return false
 		}
-		if permanent(err) || dead(err) {
-			m.log.Warn("shards could not be released; the lease runs out", "error", err)
-			return
-		}
-		sleep(ctx, jitteredRetry())
 	}
 }

@@ -21,6 +21,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
 	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -59,8 +60,6 @@ type Member struct {
 
 	// session is the present one; nil before the first join.
 	session atomic.Pointer[session]
-	// lapses is when the lease lapses, by the clock of now; 0 without a session.
-	lapses atomic.Int64
 	// table is what is known of the cluster.
 	table atomic.Pointer[placement.Table]
 
@@ -72,8 +71,13 @@ type Member struct {
 	// leaving is set once the worker hands its shards over for good.
 	leaving bool
 
+	// handovers are the goroutines that hand a shard over.
+	handovers sync.WaitGroup
+
 	ready     chan struct{}
 	readyOnce sync.Once
+	// over is closed when Run has returned.
+	over chan struct{}
 }
 
 type shardKey struct {
@@ -85,7 +89,8 @@ type shardKey struct {
 func New(cfg Config) *Member {
 	m := &Member{
 		cfg: cfg, log: cfg.Logger, start: time.Now(),
-		changed: make(chan struct{}), handing: map[shardKey]bool{}, ready: make(chan struct{}),
+		changed: make(chan struct{}), handing: map[shardKey]bool{},
+		ready: make(chan struct{}), over: make(chan struct{}),
 	}
 	m.table.Store(&placement.Table{})
 	m.peers.member = m
@@ -122,23 +127,20 @@ func (m *Member) Holder() *pki.Holder {
 // Table is what is known of the cluster.
 func (m *Member) Table() *placement.Table { return m.table.Load() }
 
-// joinPause is how long to wait after a join that failed, doubled up to the most.
-const (
-	joinPause     = 200 * time.Millisecond
-	joinPauseMost = 5 * time.Second
-)
-
 // Run joins and stays a member until ctx ends, and leaves then; it joins again
 // whenever the worker was declared dead, unless it drains. It fails when a join is
-// refused for a reason that does not pass.
+// refused for a reason that does not pass. It is called once.
 func (m *Member) Run(ctx context.Context) error {
 	defer m.peers.close()
+	defer m.handovers.Wait()
+	defer close(m.over)
 	for ctx.Err() == nil && !m.draining() {
 		s, err := m.join(ctx)
 		if s == nil || err != nil {
 			return err
 		}
 		s.run(ctx)
+		s.end() // before it leaves: others get the shards while the request is on its way
 		if ctx.Err() != nil {
 			s.leave()
 		}
@@ -150,16 +152,16 @@ func (m *Member) Run(ctx context.Context) error {
 // join joins, and tries again while the fault may pass. It returns nil when ctx
 // ended.
 func (m *Member) join(ctx context.Context) (*session, error) {
-	for pause := joinPause; ctx.Err() == nil; pause = min(2*pause, joinPauseMost) {
+	for again := (pauses{}); ctx.Err() == nil; {
 		membership, err := m.cfg.Join(ctx)
 		switch {
 		case err == nil:
 			return m.begin(membership), nil
-		case permanent(err):
+		case Permanent(err):
 			return nil, fmt.Errorf("join the cluster: %w", err)
 		case ctx.Err() == nil:
-			m.log.Warn("could not join the cluster; trying again", "error", err, "in", pause)
-			sleep(ctx, pause)
+			m.log.Warn("could not join the cluster; trying again", "error", err)
+			again.wait(ctx)
 		}
 	}
 	return nil, nil //nolint:nilnil // no session and no fault: the worker stops
@@ -169,7 +171,6 @@ func (m *Member) join(ctx context.Context) (*session, error) {
 func (m *Member) begin(membership *Membership) *session {
 	s := newSession(m, membership)
 	m.session.Store(s)
-	m.lapses.Store(int64(s.lease.Lapses()))
 	m.log.Info("joined the cluster", "worker", membership.Worker, "lease", membership.Lease)
 	m.wake()
 	return s
@@ -177,11 +178,11 @@ func (m *Member) begin(membership *Membership) *session {
 
 // end drops what belongs to a session that is over.
 func (m *Member) end(s *session) {
-	m.lapses.Store(0)
 	for _, key := range m.owned(s.membership.Worker) {
 		m.host.Revoke(key.typ, key.shard)
 	}
-	s.close()
+	s.stop()
+	s.membership.Close()
 }
 
 // owned lists the shards that the table gives to a worker.
@@ -213,7 +214,7 @@ func (m *Member) change() <-chan struct{} {
 	return m.changed
 }
 
-// until waits until done says so.
+// until waits until done says so. It fails when ctx ends, or with Run.
 func (m *Member) until(ctx context.Context, done func() bool) error {
 	for {
 		changed := m.change()
@@ -222,6 +223,8 @@ func (m *Member) until(ctx context.Context, done func() bool) error {
 		}
 		select {
 		case <-changed:
+		case <-m.over:
+			return fault.ShuttingDown()
 		case <-ctx.Done():
 			return ctx.Err()
 		}

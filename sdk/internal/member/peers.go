@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -15,7 +16,9 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk/internal/host"
@@ -23,7 +26,9 @@ import (
 
 const (
 	dialTimeout = 3 * time.Second
-	pingAfter   = 5 * time.Second
+	// pingAfter is how long another worker may be silent before it is asked whether it
+	// is still there.
+	pingAfter = 3 * time.Second
 	// idlePeer is how long a connection to another worker is kept without use.
 	idlePeer = 5 * time.Minute
 	// MaxFrame is the largest message between workers: a call and what frames it.
@@ -36,12 +41,16 @@ type peers struct {
 
 	mu      sync.Mutex
 	clients map[string]*peer
+	closed  bool
 }
 
 // peer is the connection to one worker.
 type peer struct {
+	// holder and address are what the connection was made with.
+	holder    *pki.Holder
+	address   string
 	client    peerv1connect.PeerServiceClient
-	transport *http.Transport
+	transport *Transport
 }
 
 // dialError marks the failure of a dial: whatever was to be sent has not left.
@@ -54,13 +63,13 @@ func (e *dialError) Unwrap() error { return e.cause }
 func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
 	peer, err := p.get(worker)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
+		return nil, err
 	}
 	res, err := peer.client.Invoke(ctx, req)
 	if err == nil {
 		return res, nil
 	}
-	if _, unsent := errors.AsType[*dialError](err); unsent {
+	if unsent(err) {
 		p.drop(worker, peer)
 		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
 	}
@@ -70,33 +79,53 @@ func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeReq
 	return nil, err
 }
 
-// get returns the client of a worker.
+// unsent reports whether a call did not reach its actor, and may reach it over a new
+// connection: nobody was dialled, or the certificate of the connection is too old.
+func unsent(err error) bool {
+	if _, undialled := errors.AsType[*dialError](err); undialled {
+		return true
+	}
+	detail := fault.Detail(err)
+	return connect.CodeOf(err) == connect.CodeUnauthenticated &&
+		detail.GetReason() == francisv1.Reason_REASON_UNSPECIFIED &&
+		detail.GetOutcome() == francisv1.Outcome_OUTCOME_NOTHING_HAPPENED
+}
+
+// get returns the client of a worker. One that was made for another address, or with
+// the holder of an earlier session, is replaced.
 func (p *peers) get(worker string) (*peer, error) {
-	listed := p.member.Table().Worker(worker)
+	address := p.member.Table().Worker(worker).GetAddress()
 	holder := p.member.Holder()
-	if listed.GetAddress() == "" || holder == nil {
-		return nil, fmt.Errorf("the table has no address of worker %s", worker)
+	if address == "" || holder == nil {
+		return nil, fmt.Errorf("%w: the table has no address of worker %s", host.ErrUnsent, worker)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if have, ok := p.clients[worker]; ok {
+	if p.closed {
+		return nil, fault.ShuttingDown()
+	}
+	have := p.clients[worker]
+	if have != nil && have.holder == holder && have.address == address {
 		return have, nil
+	}
+	if have != nil {
+		have.transport.CloseIdleConnections()
 	}
 	if p.clients == nil {
 		p.clients = map[string]*peer{}
 	}
-	made := newPeer(holder, worker, listed.GetAddress())
+	made := newPeer(holder, worker, address)
 	p.clients[worker] = made
 	return made, nil
 }
 
 func newPeer(holder *pki.Holder, worker, address string) *peer {
-	transport := NewTransport(func(ctx context.Context) (net.Conn, error) {
+	transport := NewTransport(holder, pingAfter, func(ctx context.Context) (net.Conn, error) {
 		return Dial(ctx, address, holder.DialWorker(worker))
 	})
 	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://"+worker,
 		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(MaxFrame)))
-	return &peer{client: peerv1connect.NewPeerServiceClient(client), transport: transport}
+	return &peer{holder: holder, address: address, client: peerv1connect.NewPeerServiceClient(client), transport: transport}
 }
 
 // drop forgets a worker that could not be reached: it may be gone for good.
@@ -109,17 +138,77 @@ func (p *peers) drop(worker string, gone *peer) {
 	}
 }
 
+// keep forgets the workers that the table does not have any more.
+func (p *peers) keep(table *placement.Table) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.clients, func(worker string, gone *peer) bool {
+		if table.Worker(worker) != nil {
+			return false
+		}
+		gone.transport.CloseIdleConnections()
+		return true
+	})
+}
+
 func (p *peers) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.closed = true
 	for _, peer := range p.clients {
 		peer.transport.CloseIdleConnections()
 	}
 	p.clients = nil
 }
 
-// NewTransport returns an HTTP/2 transport whose connections come from dial.
-func NewTransport(dial func(ctx context.Context) (net.Conn, error)) *http.Transport {
+// Transport makes HTTP/2 requests over connections that show the present certificate
+// of a holder. When the holder gets a new one, the next request opens a new
+// connection; those that are under way end on the old one, which is closed when it
+// has been idle: nothing fails because a certificate ends.
+type Transport struct {
+	holder *pki.Holder
+	open   func() *http.Transport
+
+	mu sync.Mutex
+	// shown is the certificate of the connections of current.
+	shown   *pki.Certificate
+	current *http.Transport
+}
+
+// NewTransport returns a transport whose connections come from dial, and are closed
+// when the other side is silent for three times the given time.
+func NewTransport(holder *pki.Holder, ping time.Duration, dial func(ctx context.Context) (net.Conn, error)) *Transport {
+	return &Transport{holder: holder, open: func() *http.Transport { return newTransport(ping, dial) }}
+}
+
+// RoundTrip makes a request.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.latest().RoundTrip(req)
+}
+
+// CloseIdleConnections closes the connections that nobody uses.
+func (t *Transport) CloseIdleConnections() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current != nil {
+		t.current.CloseIdleConnections()
+	}
+}
+
+// latest is the transport of the present certificate.
+func (t *Transport) latest() *http.Transport {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := t.holder.Certificate(); t.current == nil || now != t.shown {
+		if t.current != nil {
+			t.current.CloseIdleConnections()
+		}
+		t.shown, t.current = now, t.open()
+	}
+	return t.current
+}
+
+func newTransport(ping time.Duration, dial func(ctx context.Context) (net.Conn, error)) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP2(true)
 	return &http.Transport{
@@ -134,7 +223,7 @@ func NewTransport(dial func(ctx context.Context) (net.Conn, error)) *http.Transp
 		IdleConnTimeout:    idlePeer,
 		DisableCompression: true,
 		HTTP2: &http.HTTP2Config{
-			SendPingTimeout: pingAfter, PingTimeout: pingAfter, WriteByteTimeout: pingAfter,
+			SendPingTimeout: ping, PingTimeout: 2 * ping, WriteByteTimeout: 2 * ping,
 		},
 	}
 }

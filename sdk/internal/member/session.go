@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -28,6 +29,10 @@ type session struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
+	// lapses is when the lease lapses, by the clock of the member; 0 once the session
+	// is over.
+	lapses atomic.Int64
+
 	mu    sync.Mutex
 	lease *lease.Holder
 
@@ -39,6 +44,7 @@ func newSession(m *Member, membership *Membership) *session {
 	s := &session{member: m, membership: membership}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.lease = lease.NewHolder(membership.Since.Sub(m.start), membership.Lease)
+	s.lapses.Store(int64(s.lease.Lapses()))
 	s.loads.send, s.commits.send = s.load, s.commit
 	return s
 }
@@ -57,19 +63,24 @@ func (s *session) run(ctx context.Context) {
 	loops.Wait()
 }
 
-// close ends the session for those who still use it.
-func (s *session) close() {
-	s.stop()
-	s.membership.Close()
+// active reports whether the worker may start something.
+func (s *session) active() bool { return int64(s.member.now()) < s.lapses.Load() }
+
+// end keeps the worker from starting anything more in this session. Whatever answer
+// to a renewal comes later, it stays so.
+func (s *session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lease.Die()
+	s.lapses.Store(0)
 }
 
 // die ends the session because the runtime has declared the worker dead.
 func (s *session) die() {
-	s.mu.Lock()
-	s.lease.Die()
-	s.mu.Unlock()
-	s.member.lapses.Store(0)
-	s.member.log.Warn("declared dead by the runtime; joining again", "worker", s.membership.Worker)
+	s.end()
+	if s.ctx.Err() == nil {
+		s.member.log.Warn("declared dead by the runtime; joining again", "worker", s.membership.Worker)
+	}
 	s.stop()
 }
 
@@ -112,30 +123,40 @@ func (s *session) renewed(renewal lease.Renewal, res *runtimev1.RenewResponse, e
 		s.member.log.Debug("the lease was not renewed", "error", err)
 		return
 	}
-	lapsed := s.lease.State(s.member.now()) == lease.Lapsed
+	if s.lease.State(s.member.now()) == lease.Dead {
+		return
+	}
 	s.lease.Accepted(renewal, res.GetLease().AsDuration())
-	s.member.lapses.Store(int64(s.lease.Lapses()))
-	if lapsed {
+	before := s.lapses.Swap(int64(s.lease.Lapses()))
+	if int64(s.member.now()) >= before { // read after the swap: nobody lapses unseen in between
 		s.member.log.Info("the lease is renewed after a lapse", "worker", s.membership.Worker)
 		s.member.wake()
 	}
 }
 
-// retryPause is how long to wait before a request is repeated that failed.
-const retryPause = 200 * time.Millisecond
+const (
+	// retryPause is how long to wait before a request is repeated that failed.
+	retryPause = 200 * time.Millisecond
+	// retryPauseMost is the longest of growing pauses.
+	retryPauseMost = 5 * time.Second
+)
 
-// announce says what the worker serves, and reports whether it did.
+// announce says what the worker serves, and reports whether it did. A refusal may
+// pass: the worker that serves a type by another contract, or has the address, stops.
 func (s *session) announce() bool {
-	for {
+	for again := (pauses{}); ; {
 		_, err := s.membership.Runtime.Announce(s.ctx, s.member.cfg.Announce())
 		if err == nil {
 			return true
+		}
+		if dead(err) {
+			s.die()
 		}
 		if s.ctx.Err() != nil {
 			return false
 		}
 		s.member.log.Warn("could not announce what this worker serves; trying again", "error", err)
-		if !sleep(s.ctx, jitteredRetry()) {
+		if !again.wait(s.ctx) {
 			return false
 		}
 	}
@@ -146,6 +167,9 @@ func (s *session) watch() {
 	var cursor string
 	for s.ctx.Err() == nil {
 		change, err := s.membership.Runtime.Watch(s.ctx, &runtimev1.WatchRequest{Cursor: cursor})
+		if dead(err) {
+			s.die()
+		}
 		if err != nil {
 			sleep(s.ctx, jitteredRetry())
 			continue
@@ -162,10 +186,16 @@ func (s *session) certify() {
 	if holder == nil {
 		return
 	}
+	again := pauses{}
 	for sleep(s.ctx, time.Until(holder.Certificate().RenewAt(rand.Float64()))) {
-		if err := s.certifyOnce(holder); err != nil && s.ctx.Err() == nil {
+		err := s.certifyOnce(holder)
+		if err == nil {
+			again = pauses{}
+			continue
+		}
+		if s.ctx.Err() == nil {
 			s.member.log.Warn("the certificate could not be renewed; trying again", "error", err)
-			sleep(s.ctx, jitteredRetry())
+			again.wait(s.ctx)
 		}
 	}
 }
@@ -197,8 +227,8 @@ func dead(err error) bool {
 	return fault.Detail(err).GetReason() == francisv1.Reason_REASON_WORKER_DEAD
 }
 
-// permanent reports whether it is no use to repeat what failed with err.
-func permanent(err error) bool {
+// Permanent reports whether it is no use to repeat what failed with err.
+func Permanent(err error) bool {
 	switch connect.CodeOf(err) {
 	case connect.CodeUnauthenticated, connect.CodeInvalidArgument, connect.CodeFailedPrecondition,
 		connect.CodePermissionDenied, connect.CodeAlreadyExists, connect.CodeUnimplemented:
@@ -211,3 +241,12 @@ func permanent(err error) bool {
 // jitteredRetry is the pause before a repetition, or up to half as much again, so that
 // many do not come together.
 func jitteredRetry() time.Duration { return retryPause + rand.N(retryPause/2) }
+
+// pauses are the waits of a loop that repeats what people should hear of: each is
+// twice as long as the one before, up to the longest.
+type pauses struct{ last time.Duration }
+
+func (p *pauses) wait(ctx context.Context) bool {
+	p.last = min(max(2*p.last, retryPause), retryPauseMost)
+	return sleep(ctx, p.last+rand.N(p.last/2))
+}

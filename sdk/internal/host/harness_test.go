@@ -1,0 +1,230 @@
+package host_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"google.golang.org/protobuf/proto"
+
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/behaviour"
+	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
+	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
+	"github.com/francis-actors/francis/sdk/internal/host"
+)
+
+const (
+	here  = "here"
+	there = "there"
+)
+
+// cluster is a cluster of which a test says what happens: one owner has all shards.
+type cluster struct {
+	// forward, load and commit answer for others; set before the first call.
+	forward func(worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
+	load    func(ctx context.Context) (*runtimev1.LoadResponse_Result, error)
+	commit  func() (*runtimev1.CommitResponse_Result, error)
+
+	mu      sync.Mutex
+	owner   string
+	epoch   uint64
+	lapsed  bool
+	changed chan struct{}
+	// forwarded are the workers to which calls were sent, learned the entries that
+	// others told.
+	forwarded []string
+	learned   []*runtimev1.Shard
+}
+
+func newCluster() *cluster {
+	return &cluster{
+		owner: here, epoch: 1, changed: make(chan struct{}),
+		forward: func(string, *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) { return reply(7), nil },
+		load: func(context.Context) (*runtimev1.LoadResponse_Result, error) {
+			return &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED}, nil
+		},
+		commit: func() (*runtimev1.CommitResponse_Result, error) { return verdict(runtimev1.Verdict_VERDICT_APPLIED) },
+	}
+}
+
+// reply is what another worker answers: the sum of a probe.
+func reply(sum int64) *peerv1.InvokeResponse {
+	data, _ := proto.Marshal(&behaviourv1.AddResponse{Sum: sum})
+	return &peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_Reply{Reply: data}}
+}
+
+func notOwner(entry *runtimev1.Shard) *peerv1.InvokeResponse {
+	return &peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_NotOwner{NotOwner: entry}}
+}
+
+func verdict(v runtimev1.Verdict) (*runtimev1.CommitResponse_Result, error) {
+	return &runtimev1.CommitResponse_Result{Verdict: v, Version: 1}, nil
+}
+
+// set changes the cluster and wakes those who wait for it.
+func (c *cluster) set(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *cluster) move(owner string) { c.set(func() { c.owner, c.epoch = owner, c.epoch+1 }) }
+func (c *cluster) lapse()            { c.set(func() { c.lapsed = true }) }
+func (c *cluster) heal()             { c.set(func() { c.lapsed = false }) }
+
+func (c *cluster) until(ctx context.Context, done func() bool) error {
+	for {
+		c.mu.Lock()
+		changed, over := c.changed, done()
+		c.mu.Unlock()
+		if over {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (*cluster) Worker() string                       { return here }
+func (*cluster) AwaitTable(ctx context.Context) error { return ctx.Err() }
+func (*cluster) Types() []string                      { return []string{"probe"} }
+
+func (c *cluster) Entry(typ string, shard uint32) *runtimev1.Shard {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &runtimev1.Shard{Type: typ, Shard: shard, Worker: c.owner, Epoch: c.epoch}
+}
+
+func (c *cluster) Await(ctx context.Context, _ string, _ uint32, epoch uint64) error {
+	return c.until(ctx, func() bool { return c.epoch >= epoch })
+}
+
+func (c *cluster) Learn(entry *runtimev1.Shard) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.learned = append(c.learned, entry)
+}
+
+func (c *cluster) Pass(ctx context.Context) error {
+	return c.until(ctx, func() bool { return !c.lapsed })
+}
+
+func (c *cluster) Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.forwarded = append(c.forwarded, worker)
+	c.mu.Unlock()
+	return c.forward(worker, req)
+}
+
+func (c *cluster) Load(ctx context.Context, _ *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error) {
+	return c.load(ctx)
+}
+
+func (c *cluster) Commit(context.Context, *runtimev1.Record) (*runtimev1.CommitResponse_Result, error) {
+	return c.commit()
+}
+
+// wantForwarded checks to whom calls were sent.
+func (c *cluster) wantForwarded(t *testing.T, want ...string) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Equal(c.forwarded, want) {
+		t.Errorf("calls were forwarded to %v, want %v", c.forwarded, want)
+	}
+}
+
+// bed is a host of probes in a cluster.
+type bed struct {
+	*cluster
+
+	t      *testing.T
+	host   *host.Host
+	probes *behaviour.Probes
+}
+
+// run runs a test in a bubble, which does not end before the host has.
+func run(t *testing.T, test func(b *bed)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bed{cluster: newCluster(), t: t, probes: &behaviour.Probes{}}
+		var err error
+		b.host, err = host.New(host.Config{Cluster: b.cluster, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.probes.Service = b.host.Service()
+		if err := behaviourv1francis.RegisterProbeActor(b.host, b.probes.New); err != nil {
+			t.Fatal(err)
+		}
+		test(b)
+		b.heal()
+		ended, stop := context.WithCancel(context.Background())
+		stop()
+		if err := b.host.Run(ended); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// outcome is how a call ended.
+type outcome struct {
+	sum int64
+	err error
+}
+
+func (b *bed) add(req *behaviourv1.AddRequest) <-chan outcome {
+	return inBackground(func() (int64, error) {
+		res, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Add(context.Background(), req)
+		return res.GetSum(), err
+	})
+}
+
+func (b *bed) read(script *behaviourv1.Script) <-chan outcome {
+	return inBackground(func() (int64, error) {
+		res, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Read(context.Background(), &behaviourv1.ReadRequest{Script: script})
+		return res.GetSum(), err
+	})
+}
+
+// inBackground makes a call. The bubble is at rest when it returns.
+func inBackground(call func() (int64, error)) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		sum, err := call()
+		done <- outcome{sum, err}
+	}()
+	synctest.Wait()
+	return done
+}
+
+// lose moves the shards of the probe to the other worker.
+func (b *bed) lose() {
+	b.move(there)
+	b.revoke()
+}
+
+func (b *bed) revoke() {
+	for shard := range uint32(256) {
+		b.host.Revoke("probe", shard)
+	}
+	synctest.Wait()
+}
+
+func gated(in int64) *behaviourv1.AddRequest {
+	return &behaviourv1.AddRequest{In: in, Script: &behaviourv1.Script{Wait: "gate"}}
+}

@@ -1,0 +1,381 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
+	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/internal/host"
+)
+
+func TestLeaseIsKept(t *testing.T) {
+	run(t, func(b *bed) {
+		for range 100 {
+			time.Sleep(time.Second)
+			if !b.passes() {
+				t.Fatal("the lease lapsed")
+			}
+		}
+		if err := <-b.add(&behaviourv1.AddRequest{In: 1}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestLapseBlocksAndHeals(t *testing.T) {
+	run(t, func(b *bed) {
+		b.setAway(true)
+		time.Sleep(lease.Span(testLease))
+		if b.passes() {
+			t.Error("the worker goes on behind a lapse")
+		}
+		done := b.add(&behaviourv1.AddRequest{})
+		b.setAway(false)
+		began := time.Now()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > lease.Interval(testLease) {
+			t.Errorf("the call went on %v after the runtime was back", took)
+		}
+	})
+}
+
+// The answer to a renewal that comes after the worker's death revives nothing.
+func TestLateRenewalDoesNotRevive(t *testing.T) {
+	run(t, func(b *bed) {
+		s := b.member.session.Load()
+		renewal, _ := s.send()
+		s.die()
+		s.renewed(renewal, &runtimev1.RenewResponse{Lease: durationpb.New(testLease)}, nil)
+		if s.active() {
+			t.Error("a dead session is active again")
+		}
+		b.kill()
+	})
+}
+
+func TestDeadWorkerJoinsAgain(t *testing.T) {
+	run(t, func(b *bed) {
+		running := b.add(&behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Wait: "gate"}})
+		b.kill()
+		time.Sleep(2 * time.Second)
+		b.set(func() {
+			b.onCommit = func(_ int, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error) {
+				return verdicts(len(records), runtimev1.Verdict_VERDICT_STALE_EPOCH), nil
+			}
+		})
+		b.probes.Open("gate")
+		if err := <-running; sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {
+			t.Errorf("the turn of the dead worker ended with %v", err)
+		}
+		synctest.Wait()
+		if worker := b.member.Worker(); worker != "w2" {
+			t.Errorf("the worker is %s, want a new id", worker)
+		}
+		if b.probes.Ended("id1") != 1 {
+			t.Error("an activation outlived its worker")
+		}
+		if err := <-b.add(&behaviourv1.AddRequest{}); err != nil {
+			t.Error(err)
+		}
+		b.wantLog(t, "announce w1", "announce w2")
+		if cursors := b.watched(); len(cursors) < 2 || !slices.Contains(cursors[1:], "") {
+			t.Errorf("the table was watched from %q, want anew after the second join", cursors)
+		}
+	})
+}
+
+func TestAnnounceIsRetried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.refuse = 10
+		ctx, leave := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- b.member.Run(ctx) }()
+		began := time.Now()
+		<-b.member.Ready()
+		if took := time.Since(began); took < 10*time.Second || took > time.Minute {
+			t.Errorf("10 refusals took %v; want growing pauses", took)
+		}
+		leave()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestWatchGoesOnFromTheCursor(t *testing.T) {
+	run(t, func(b *bed) {
+		b.give("other", "")
+		synctest.Wait()
+		b.setAway(true)
+		time.Sleep(time.Second)
+		b.setAway(false)
+		time.Sleep(time.Second)
+		cursors := b.watched()
+		for i, cursor := range cursors {
+			if (cursor == "") != (i == 0) {
+				t.Errorf("the cursors were %q; want the whole table only once", cursors)
+			}
+		}
+		if owner := b.member.Entry("probe", theShard).GetWorker(); owner != "other" {
+			t.Errorf("the owner is %q", owner)
+		}
+	})
+}
+
+func TestJoinRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.member.cfg.Join = func(context.Context) (*Membership, error) {
+			return nil, connect.NewError(connect.CodeUnauthenticated, "the proof is wrong")
+		}
+		waiting := b.add(&behaviourv1.AddRequest{})
+		if err := b.member.Run(context.Background()); err == nil || !strings.Contains(err.Error(), "join the cluster: ") {
+			t.Errorf("Run ended with %v", err)
+		}
+		if err := <-waiting; connect.CodeOf(err) != connect.CodeUnavailable || sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {
+			t.Errorf("a call that waited for the cluster ended with %v", err)
+		}
+	})
+}
+
+func TestCommitIsSentAgain(t *testing.T) {
+	const stale, applied = runtimev1.Verdict_VERDICT_STALE_EPOCH, runtimev1.Verdict_VERDICT_APPLIED
+	lost, refused := errors.New("reset"), error(&dialError{errors.New("refused")})
+	for name, test := range map[string]struct {
+		first  error
+		second runtimev1.Verdict
+		want   sdk.Outcome // 0 is success
+	}{
+		"lost, then applied":   {lost, runtimev1.Verdict_VERDICT_ALREADY_APPLIED, 0},
+		"lost, then stale":     {lost, stale, sdk.OutcomeUnknown},
+		"unsent, then applied": {refused, applied, 0},
+		"unsent, then stale":   {refused, stale, sdk.OutcomeNothingHappened},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(b *bed) {
+				b.onCommit = func(attempt int, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error) {
+					if attempt == 1 {
+						return nil, test.first
+					}
+					return verdicts(len(records), test.second), nil
+				}
+				err := <-b.add(&behaviourv1.AddRequest{In: 1})
+				if (err == nil) != (test.want == 0) || err != nil && sdk.OutcomeOf(err) != test.want {
+					t.Errorf("the call ended with %v, want %v", err, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAnswersOfTheWrongNumber(t *testing.T) {
+	run(t, func(b *bed) {
+		b.onCommit = func(int, []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error) { return nil, nil }
+		if err := <-b.add(&behaviourv1.AddRequest{In: 1}); sdk.OutcomeOf(err) != sdk.OutcomeUnknown {
+			t.Errorf("an unanswered commit ended with %v", err)
+		}
+		b.onLoad = func(int) ([]*runtimev1.LoadResponse_Result, error) { return nil, nil }
+		if err := <-b.add(&behaviourv1.AddRequest{In: 1}); sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {
+			t.Errorf("an unanswered load ended with %v", err)
+		}
+	})
+}
+
+// A commit that is on its way when the worker dies is in doubt; the worker joins again.
+func TestCommitOfADeadWorker(t *testing.T) {
+	run(t, func(b *bed) {
+		b.onCommit = func(int, []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error) {
+			b.kill()
+			return nil, errors.New("reset")
+		}
+		if err := <-b.add(&behaviourv1.AddRequest{In: 1}); sdk.OutcomeOf(err) != sdk.OutcomeUnknown {
+			t.Errorf("the call ended with %v", err)
+		}
+	})
+}
+
+func TestHandOver(t *testing.T) {
+	run(t, func(b *bed) {
+		running := b.add(&behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Wait: "gate"}})
+		b.give("w1", "other")
+		synctest.Wait()
+		parked := b.add(&behaviourv1.AddRequest{In: 1})
+		b.wantLog(t, "announce w1") // not before the turn has ended
+		b.probes.Open("gate")
+		if err := <-running; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		b.wantLog(t, "announce w1", "release")
+		if b.probes.Ended("id1") != 1 || len(parked) > 0 {
+			t.Error("the shard was released with an activation in it, or its calls did not follow")
+		}
+		b.give("w1", "") // it comes back: the call that waits is served
+		if err := <-parked; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A shard that comes back while its handover still runs, and shall go on elsewhere, is
+// handed over a second time.
+func TestHandOverOfAShardThatComesBack(t *testing.T) {
+	run(t, func(b *bed) {
+		running := b.add(&behaviourv1.AddRequest{Script: &behaviourv1.Script{Wait: "gate"}})
+		b.give("w1", "other")
+		synctest.Wait()
+		b.give("other", "")
+		b.give("w1", "other")
+		synctest.Wait()
+		b.probes.Open("gate")
+		if err := <-running; sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {
+			t.Errorf("the turn that lost its shard ended with %v", err)
+		}
+		time.Sleep(time.Second)
+		if entry := b.member.Entry("probe", theShard); entry.GetWorker() != "other" {
+			t.Errorf("the shard stayed: %v", entry)
+		}
+	})
+}
+
+func TestDrain(t *testing.T) {
+	run(t, func(b *bed) {
+		running := b.add(&behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Wait: "gate"}})
+		drained := make(chan struct{})
+		go func() {
+			b.member.Drain(10 * time.Second)
+			close(drained)
+		}()
+		synctest.Wait()
+		b.wantLog(t, "announce w1", "leaving") // no new shards while turns end
+		b.probes.Open("gate")
+		<-drained
+		if err := <-running; err != nil {
+			t.Error(err)
+		}
+		b.leave()
+		time.Sleep(time.Second)
+		b.wantLog(t, "announce w1", "leaving", "release", "leave w1")
+		if b.passes() {
+			t.Error("the worker may still run after it has left")
+		}
+	})
+}
+
+func TestDrainWithoutRuntime(t *testing.T) {
+	run(t, func(b *bed) {
+		const grace = 10 * time.Second
+		b.setAway(true)
+		began := time.Now()
+		b.member.Drain(grace)
+		if took := time.Since(began); took > grace+2*leaveTimeout {
+			t.Errorf("the drain took %v", took)
+		}
+	})
+}
+
+// A grace that ends lets the shard go all the same.
+func TestDrainOverTime(t *testing.T) {
+	run(t, func(b *bed) {
+		running := b.add(&behaviourv1.AddRequest{Script: &behaviourv1.Script{Wait: "gate"}})
+		b.member.Drain(time.Second)
+		b.wantLog(t, "announce w1", "leaving", "release")
+		b.probes.Open("gate")
+		if err := <-running; sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened || !sdk.Retryable(err) {
+			t.Errorf("the turn that was left behind ended with %v", err)
+		}
+	})
+}
+
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	record := func(bytes int) *runtimev1.Record { return &runtimev1.Record{Data: make([]byte, bytes)} }
+	for name, test := range map[string]struct {
+		count, bytes int
+		want         []int // sizes of the batches after the first, which is alone
+	}{
+		"one":      {1, 1, []int{1}},
+		"few":      {10, 1, []int{10}},
+		"full":     {1024, 1, []int{1024}},
+		"more":     {1025, 1, []int{1024, 1}},
+		"large":    {9, 1 << 20, []int{3, 3, 3}},
+		"too much": {2, 5 << 20, []int{1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				open := make(chan struct{})
+				var sizes []int
+				b := &batcher[*runtimev1.Record, int]{send: func(items []*runtimev1.Record) ([]int, error) {
+					<-open
+					sizes = append(sizes, len(items))
+					return make([]int, len(items)), nil
+				}}
+				var calls sync.WaitGroup
+				for n := range test.count + 1 {
+					calls.Go(func() {
+						if _, err := b.do(t.Context(), record(test.bytes)); err != nil {
+							t.Error(err)
+						}
+					})
+					if n == 0 {
+						synctest.Wait()
+					}
+				}
+				synctest.Wait()
+				close(open)
+				calls.Wait()
+				if !slices.Equal(sizes[1:], test.want) {
+					t.Errorf("batches of %v, want %v", sizes[1:], test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestBatchGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		open, failure := make(chan struct{}), errors.New("failed")
+		sent := 0
+		b := &batcher[*runtimev1.Record, int]{send: func(items []*runtimev1.Record) ([]int, error) {
+			sent += len(items)
+			<-open
+			return nil, failure
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		errs := make([]error, 3)
+		var calls sync.WaitGroup
+		for n, ctx := range []context.Context{ctx, ctx, t.Context()} {
+			calls.Go(func() { _, errs[n] = b.do(ctx, &runtimev1.Record{}) })
+			synctest.Wait()
+		}
+		cancel()
+		synctest.Wait()
+		close(open)
+		calls.Wait()
+		if !errors.Is(errs[0], context.Canceled) || errors.Is(errs[0], host.ErrUnsent) {
+			t.Errorf("an item on its way was given up with %v", errs[0])
+		}
+		if !errors.Is(errs[1], host.ErrUnsent) || !errors.Is(errs[2], failure) || sent != 2 {
+			t.Errorf("an item that waited was given up with %v, one that stayed got %v; %d were sent", errs[1], errs[2], sent)
+		}
+	})
+}
