@@ -3,8 +3,16 @@ package sdk
 import (
 	"time"
 
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
+
+// Limits bound what one host takes on: Message (the largest request or reply, 4 MiB),
+// State (1 MiB), Metadata (4 KiB), ChainDepth (64 actors in one chain of calls) and
+// CallTimeout (30 seconds for a call from a turn or from the gateway that brings no
+// deadline). A zero field has the default named here. Sizes and depth can only be made
+// smaller: other workers and the runtime are sized for them.
+type Limits = limit.Limits
 
 // ActorOption overrides a setting of the contract when an actor is registered.
 type ActorOption interface {

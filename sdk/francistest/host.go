@@ -49,6 +49,11 @@ func WithShutdownGrace(d time.Duration) Option {
 	return func(c *host.Config) { c.ShutdownGrace = d }
 }
 
+// WithLimits bounds what the host takes on. Default: as [sdk.Limits] says.
+func WithLimits(limits sdk.Limits) Option {
+	return func(c *host.Config) { c.Limits = limits }
+}
+
 // NewHost returns a host. It serves as soon as an actor is registered; [Host.Run]
 // ends it.
 func NewHost(opts ...Option) (*Host, error) {

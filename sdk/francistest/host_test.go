@@ -410,3 +410,32 @@ func TestProxyWithoutCaller(t *testing.T) {
 		t.Errorf("error %v, want invalid_argument", err)
 	}
 }
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, francistest.Start(t, francistest.WithLimits(sdk.Limits{
+			Message: 2048, State: 1024, Metadata: 8, ChainDepth: 2, CallTimeout: 3 * time.Second,
+		})))
+		tooLarge := func(err error) {
+			t.Helper()
+			f.wantError(err, connect.CodeResourceExhausted, francisv1.Reason_REASON_TOO_LARGE, sdk.OutcomeNothingHappened)
+		}
+		tooLarge(f.play(t.Context(), "a", &behaviourv1.Script{Fail: strings.Repeat("x", 2048)}))
+		tooLarge(f.play(t.Context(), "a", &behaviourv1.Script{Ballast: 1024}))
+		tooLarge(f.play(sdk.WithMetadata(t.Context(), "tenant", "acme"), "a", nil))
+		f.wantError(f.play(t.Context(), "a", &behaviourv1.Script{Call: []string{"b", "c"}}),
+			connect.CodeFailedPrecondition, francisv1.Reason_REASON_CHAIN_TOO_DEEP, sdk.OutcomeNothingHappened)
+		done := f.begin("b", "gate")
+		start := time.Now()
+		f.play(context.Background(), "a", &behaviourv1.Script{Call: []string{"b"}})
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("the call inside the turn ended after %v, want 3s", took)
+		}
+		f.probes.Open("gate")
+		<-done
+	})
+	if _, err := francistest.NewHost(francistest.WithLimits(sdk.Limits{State: 1})); err == nil {
+		t.Error("a limit out of its range was accepted")
+	}
+}

@@ -49,8 +49,6 @@ func (*solo) Await(ctx context.Context, _ string, _ uint32, wanted uint64) error
 	return ctx.Err()
 }
 
-func (*solo) Learn(*runtimev1.Shard) {}
-
 func (*solo) Pass(context.Context) error { return nil }
 
 func (*solo) Forward(context.Context, string, *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {

@@ -51,7 +51,7 @@ func NewHost(opts ...Option) (*Host, error) {
 	}
 	h := &Host{cfg: cfg}
 	h.member = member.New(member.Config{Join: h.join, Announce: h.announcement, Logger: cfg.logger})
-	h.host, err = host.New(host.Config{Cluster: h.member, Logger: cfg.logger, ShutdownGrace: cfg.grace})
+	h.host, err = host.New(host.Config{Cluster: h.member, Logger: cfg.logger, ShutdownGrace: cfg.grace, Limits: cfg.limits})
 	if err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}

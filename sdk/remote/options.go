@@ -13,6 +13,7 @@ import (
 
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/sdk"
 )
 
 // Option is a setting of a host.
@@ -27,6 +28,7 @@ type config struct {
 	caPEM    []byte
 	unsafe   bool
 	grace    time.Duration
+	limits   sdk.Limits
 	logger   *slog.Logger
 
 	secret pki.Secret
@@ -63,6 +65,9 @@ func WithUnsafeNoPinnedCA() Option { return func(c *config) { c.unsafe = true } 
 // WithShutdownGracePeriod sets how long Run takes at most to hand the actors over
 // when its context ends. Default: 30 seconds.
 func WithShutdownGracePeriod(d time.Duration) Option { return func(c *config) { c.grace = d } }
+
+// WithLimits bounds what the host takes on. Default: as [sdk.Limits] says.
+func WithLimits(limits sdk.Limits) Option { return func(c *config) { c.limits = limits } }
 
 // WithLogger sets where the host logs. Default: slog.Default().
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }

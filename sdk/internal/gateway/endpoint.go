@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
@@ -94,21 +93,12 @@ func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStre
 	}
 	reply, err := g.directory.InvokeEncoded(ctx, actor.Call{
 		Type: t.typ, ID: id, Procedure: t.Procedure, View: t.View,
-		Codec: encoding, Body: body.data, Timeout: t.defaultTimeout(ctx),
+		Codec: encoding, Body: body.data,
 	})
 	if err != nil {
 		return err
 	}
 	return stream.Send(&raw{reply})
-}
-
-// defaultTimeout is the deadline of a call that brings none and whose contract
-// says nothing.
-func (t target) defaultTimeout(ctx context.Context) time.Duration {
-	if _, brought := ctx.Deadline(); !brought && t.Timeout == 0 {
-		return limit.CallTimeout
-	}
-	return 0
 }
 
 // forbidCaching marks the answers to GET: the same URL means another actor under

@@ -81,7 +81,7 @@ func load(r *run, s *slot) (*activation, error) {
 	case res.GetVerdict() == runtimev1.Verdict_VERDICT_STALE_EPOCH:
 		ctx, cancel := context.WithTimeout((*turnContext)(r), limit.CallTimeout)
 		defer cancel()
-		return nil, r.elsewhere(ctx, entry, entry)
+		return nil, r.elsewhere(ctx, entry)
 	case res.GetVerdict() == runtimev1.Verdict_VERDICT_DAMAGED:
 		return nil, fault.StateMismatch(r.name(), "its checksum is wrong")
 	}
@@ -173,9 +173,9 @@ func (a *activation) commit(r *run) (committed bool, err error) {
 	if bytes.Equal(data, a.encoded) {
 		return false, nil
 	}
-	if len(data) > limit.MaxState {
+	if len(data) > r.host.cfg.Limits.State {
 		a.rollback()
-		return false, fault.TooLarge("the state of "+r.name(), len(data), limit.MaxState)
+		return false, fault.TooLarge("the state of "+r.name(), len(data), r.host.cfg.Limits.State)
 	}
 	return true, a.write(r, bytes.Clone(data))
 }

@@ -26,8 +26,6 @@ type Cluster interface {
 	// Await waits until the entry of a shard has at least the given epoch and an
 	// owner, or ctx ends.
 	Await(ctx context.Context, typ string, shard uint32, epoch uint64) error
-	// Learn merges an entry that another worker has answered with.
-	Learn(entry *runtimev1.Shard)
 	// Pass returns at once while the worker's lease is active, and waits while it has
 	// lapsed. It fails when ctx ends.
 	Pass(ctx context.Context) error

@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"errors"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -278,28 +279,32 @@ func TestForwardedCallIsChecked(t *testing.T) {
 	}
 }
 
-// What another worker tells is believed of the shard that was asked for, no other.
-func TestLearnsOnlyWhatItAsked(t *testing.T) {
+// What another worker tells of a shard is only a reason to wait for the table: a call
+// is sent again once that has a newer epoch, and never because of a lie.
+func TestNotOwnerIsAHint(t *testing.T) {
 	asked := placement.ShardOf("id1", placement.Shards)
-	for name, test := range map[string]struct {
-		told *runtimev1.Shard
-		want int
-	}{
-		"the shard":     {&runtimev1.Shard{Type: "probe", Shard: asked, Worker: here, Epoch: 3}, 1},
-		"another shard": {&runtimev1.Shard{Type: "probe", Shard: asked + 1, Worker: here, Epoch: 3}, 0},
-		"another type":  {&runtimev1.Shard{Type: "relay", Shard: asked, Worker: here, Epoch: 3}, 0},
+	for name, told := range map[string]*runtimev1.Shard{
+		"the truth":            {Type: "probe", Shard: asked, Worker: here, Epoch: 3},
+		"an older epoch":       {Type: "probe", Shard: asked, Worker: here},
+		"the greatest epoch":   {Type: "probe", Shard: asked, Worker: there, Epoch: math.MaxUint64},
+		"another shard":        {Type: "probe", Shard: asked + 1, Worker: here, Epoch: 3},
+		"nothing of any shard": {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(b *bed) {
 				b.lose()
+				asked := 0
 				b.forward = func(string, *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
-					b.move(here)
-					return notOwner(test.told), nil
+					asked++
+					return notOwner(told), nil
 				}
-				wantSum(t, b.add(&behaviourv1.AddRequest{In: 1}), 1)
-				if len(b.learned) != test.want {
-					t.Errorf("learned %v", b.learned)
+				call := b.add(&behaviourv1.AddRequest{In: 1})
+				synctest.Wait()
+				if asked != 1 || len(call) > 0 {
+					t.Errorf("the worker was asked %d times before the table changed, want once", asked)
 				}
+				b.move(here)
+				wantSum(t, call, 1)
 			})
 		})
 	}

@@ -35,10 +35,8 @@ type cluster struct {
 	epoch   uint64
 	lapsed  bool
 	changed chan struct{}
-	// forwarded are the workers to which calls were sent, learned the entries that
 	// others told.
 	forwarded []string
-	learned   []*runtimev1.Shard
 }
 
 func newCluster() *cluster {
@@ -107,12 +105,6 @@ func (c *cluster) Entry(typ string, shard uint32) *runtimev1.Shard {
 
 func (c *cluster) Await(ctx context.Context, _ string, _ uint32, epoch uint64) error {
 	return c.until(ctx, func() bool { return c.epoch >= epoch })
-}
-
-func (c *cluster) Learn(entry *runtimev1.Shard) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.learned = append(c.learned, entry)
 }
 
 func (c *cluster) Pass(ctx context.Context) error {

@@ -38,6 +38,8 @@ type Config struct {
 	// ShutdownGrace is how long Run waits for turns when its context ends.
 	// Default: limit.ShutdownGrace.
 	ShutdownGrace time.Duration
+	// Limits bound what the host takes on; zero fields have their defaults.
+	Limits limit.Limits
 	// ViewWrote, when set, gives every view a state of its own and is told the
 	// actor and method of each view that wrote to it. It serves test kits.
 	ViewWrote func(actor, method string)
@@ -50,6 +52,7 @@ func (c Config) withDefaults() Config {
 	if c.ShutdownGrace == 0 {
 		c.ShutdownGrace = limit.ShutdownGrace
 	}
+	c.Limits = c.Limits.WithDefaults()
 	return c
 }
 
@@ -60,7 +63,7 @@ func (c Config) validate() error {
 	if c.ShutdownGrace < 0 {
 		return errors.New("host: the shutdown grace is negative")
 	}
-	return nil
+	return c.Limits.Check()
 }
 
 // Host runs the actors of one process. Its methods may be called concurrently.
@@ -112,10 +115,12 @@ func (h *Host) Serving() bool { return !h.closing.Load() }
 // a turn carries the chain of its calls along.
 func (h *Host) Service() actor.Caller { return service{h} }
 
-// InvokeEncoded delivers a call whose request is encoded, and returns the reply
-// encoded alike.
+// InvokeEncoded delivers a call of the gateway, whose request is encoded, and returns
+// the reply encoded alike.
 func (h *Host) InvokeEncoded(ctx context.Context, call actor.Call) ([]byte, error) {
-	a, err := h.invoke(ctx, originIn(ctx), call)
+	from := originIn(ctx)
+	from.edge = true
+	a, err := h.invoke(ctx, from, call)
 	return a.encoded, err
 }
 

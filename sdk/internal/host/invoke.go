@@ -39,6 +39,8 @@ type origin struct {
 	metadata actor.Metadata
 	// due is when the deadline of the calling turn passes; 0 is never.
 	due time.Duration
+	// edge is true for a call from the gateway, which always has a deadline.
+	edge bool
 }
 
 // name is the actor that calls; another worker may have sent none.
@@ -127,11 +129,11 @@ func (r *run) again() *run {
 
 // follow checks the chain of calls that the call belongs to.
 func (r *run) follow() error {
-	switch chain.Check(r.from.link, r.link.Type, r.link.ID, limit.ChainDepth) {
+	switch chain.Check(r.from.link, r.link.Type, r.link.ID, r.host.cfg.Limits.ChainDepth) {
 	case chain.Cycle:
 		return fault.Cycle(chain.Path(r.from.link, r.link.Type, r.link.ID))
 	case chain.TooDeep:
-		return fault.ChainTooDeep(chain.Path(r.from.link, r.link.Type, r.link.ID), limit.ChainDepth)
+		return fault.ChainTooDeep(chain.Path(r.from.link, r.link.Type, r.link.ID), r.host.cfg.Limits.ChainDepth)
 	default:
 		return nil
 	}
@@ -143,8 +145,8 @@ func (r *run) carry() error {
 	if r.metadata == nil {
 		r.metadata = r.from.metadata
 	}
-	if size := r.metadata.Size(); size > limit.MaxMetadata {
-		return fault.TooLarge("the metadata of the call", size, limit.MaxMetadata)
+	if size := r.metadata.Size(); size > r.host.cfg.Limits.Metadata {
+		return fault.TooLarge("the metadata of the call", size, r.host.cfg.Limits.Metadata)
 	}
 	return nil
 }
@@ -155,8 +157,8 @@ func (r *run) bound() {
 	timeout := r.call.Timeout
 	if _, brought := r.parent.Deadline(); timeout == 0 && !brought {
 		timeout = r.host.types.timeout(r.call)
-		if timeout == 0 && r.from.inTurn() {
-			timeout = limit.CallTimeout
+		if timeout == 0 && (r.from.inTurn() || r.from.edge) {
+			timeout = r.host.cfg.Limits.CallTimeout
 		}
 	}
 	if timeout > 0 {
@@ -255,18 +257,35 @@ func (r *run) resolve() error {
 
 // copyRequest makes the request that the method receives and completes the id in it.
 func (r *run) copyRequest() error {
-	if r.call.Codec != 0 {
-		r.req = r.method.Request.New().Interface()
-		if err := codec.Unmarshal(r.call.Codec, r.call.Body, r.req); err != nil {
-			return fault.Malformed(connect.CodeInvalidArgument, "the request is no "+string(r.method.Desc.Input().FullName())+": "+err.Error())
+	if r.call.Codec == 0 {
+		if err := r.checkSize(proto.Size(r.call.Request)); err != nil {
+			return err
 		}
-	} else if size := proto.Size(r.call.Request); size > limit.MaxMessage {
-		return fault.TooLarge("the request of "+r.method.Procedure, size, limit.MaxMessage)
-	} else {
 		r.req = cloned(r.call.Request)
+	} else if err := r.decodeRequest(); err != nil {
+		return err
 	}
 	if err := actor.FillID(r.method.IDField, r.req.ProtoReflect(), r.call.ID); err != nil {
 		return fault.InvalidID(err.Error())
+	}
+	return nil
+}
+
+func (r *run) decodeRequest() error {
+	if err := r.checkSize(len(r.call.Body)); err != nil {
+		return err
+	}
+	r.req = r.method.Request.New().Interface()
+	if err := codec.Unmarshal(r.call.Codec, r.call.Body, r.req); err != nil {
+		return fault.Malformed(connect.CodeInvalidArgument, "the request is no "+string(r.method.Desc.Input().FullName())+": "+err.Error())
+	}
+	return nil
+}
+
+// checkSize bounds the request, in encoded bytes.
+func (r *run) checkSize(size int) error {
+	if most := r.host.cfg.Limits.Message; size > most {
+		return fault.TooLarge("the request of "+r.call.Procedure, size, most)
 	}
 	return nil
 }
@@ -296,21 +315,15 @@ func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
 	if err != nil {
 		return answer{}, r.unanswered(ctx, err, entry)
 	}
-	if elsewhere := res.GetNotOwner(); elsewhere != nil {
-		if elsewhere.GetType() == r.call.Type && elsewhere.GetShard() == r.shard {
-			h.cfg.Cluster.Learn(elsewhere)
-		}
-		return answer{}, r.elsewhere(ctx, entry, elsewhere)
+	if res.GetNotOwner() != nil {
+		return answer{}, r.elsewhere(ctx, entry)
 	}
 	return r.decode(res.GetReply())
 }
 
-// elsewhere lets the call be sent again: at once where the other worker knew a newer
-// owner, and else when the table has one.
-func (r *run) elsewhere(ctx context.Context, asked, told *runtimev1.Shard) error {
-	if told.GetEpoch() > asked.GetEpoch() {
-		return errMoved
-	}
+// elsewhere lets the call be sent again when the runtime has told who owns the shard
+// now: what another worker says of it is a reason to wait for that, and no more.
+func (r *run) elsewhere(ctx context.Context, asked *runtimev1.Shard) error {
 	if err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, asked.GetEpoch()+1); err != nil {
 		return ended(err)
 	}
@@ -353,8 +366,8 @@ func (r *run) encode(entry *runtimev1.Shard) (*peerv1.InvokeRequest, error) {
 	if err != nil {
 		return nil, fault.Malformed(connect.CodeInvalidArgument, "the request of "+r.call.Procedure+" cannot be encoded: "+err.Error())
 	}
-	if len(body) > limit.MaxMessage {
-		return nil, fault.TooLarge("the request of "+r.call.Procedure, len(body), limit.MaxMessage)
+	if err := r.checkSize(len(body)); err != nil {
+		return nil, err
 	}
 	req.Codec, req.Body = peerv1.Codec_CODEC_PROTO, body
 	return req, nil

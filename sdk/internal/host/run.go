@@ -14,7 +14,6 @@ import (
 
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/chain"
-	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/turn"
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
@@ -291,8 +290,8 @@ func (r *run) viewed(reply proto.Message, err error) (answer, error) {
 // copyReply copies or encodes what the method returned, so that the caller owns it:
 // the method may have returned a part of the state.
 func (r *run) copyReply(reply proto.Message) (answer, error) {
-	if size := proto.Size(reply); size > limit.MaxMessage {
-		return answer{}, fault.TooLarge("the reply of "+r.method.Procedure, size, limit.MaxMessage)
+	if size, most := proto.Size(reply), r.host.cfg.Limits.Message; size > most {
+		return answer{}, fault.TooLarge("the reply of "+r.method.Procedure, size, most)
 	}
 	if r.call.Codec == 0 {
 		return answer{reply: cloned(reply)}, nil

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"google.golang.org/protobuf/proto"
-
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/fault"
@@ -48,15 +46,6 @@ func (m *Member) Await(ctx context.Context, typ string, shard uint32, epoch uint
 		entry := m.Entry(typ, shard)
 		return entry.GetWorker() != "" && entry.GetEpoch() >= epoch
 	})
-}
-
-// Learn merges an entry that another worker knows, unless this one knows as much:
-// many calls may bring the same news.
-func (m *Member) Learn(entry *runtimev1.Shard) {
-	if m.Entry(entry.GetType(), entry.GetShard()).GetEpoch() >= entry.GetEpoch() {
-		return
-	}
-	m.merge(&runtimev1.WatchResponse{Shards: []*runtimev1.Shard{proto.CloneOf(entry)}})
 }
 
 // Pass waits while the lease has lapsed.
