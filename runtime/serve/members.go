@@ -13,6 +13,7 @@ import (
 
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
 	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/internal/wire"
 	"github.com/francis-actors/francis/runtime/engine"
 )
 
@@ -63,7 +64,7 @@ func newMemberHandler(e *engine.Engine) http.Handler {
 	rpc := connect.NewServer()
 	runtimev1connect.RegisterWorkerServiceHandler(rpc, e.Handler(workerOf))
 	mux := http.NewServeMux()
-	connecthttp.Mount(mux, rpc, connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(maxMessage))
+	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(maxMessage))
 	return http.MaxBytesHandler(mux, maxMessage)
 }
 

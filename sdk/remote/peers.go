@@ -17,6 +17,7 @@ import (
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/internal/wire"
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
@@ -39,7 +40,7 @@ func (h *Host) newPeerServer() *peerServer {
 	rpc := connect.NewServer()
 	peerv1connect.RegisterPeerServiceHandler(rpc, peerHandler{h})
 	mux := http.NewServeMux()
-	connecthttp.Mount(mux, rpc, connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(member.MaxFrame))
+	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(member.MaxFrame))
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // only to answer curl and browsers
 	protocols.SetHTTP2(true)
