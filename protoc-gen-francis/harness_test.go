@@ -192,7 +192,7 @@ func requestFor(files []*descriptorpb.FileDescriptorProto, prefix, parameter str
 		if !needed[file.GetName()] {
 			continue
 		}
-		req.ProtoFile = append(req.ProtoFile, file)
+		req.ProtoFile = append(req.ProtoFile, proto.CloneOf(file)) // protogen writes to its request
 		if strings.HasPrefix(file.GetName(), prefix) {
 			req.FileToGenerate = append(req.FileToGenerate, file.GetName())
 		}
