@@ -188,6 +188,9 @@ func (a *activation) write(r *run, data []byte) error {
 		Message: string(a.table.typ.StateType.Descriptor().FullName()), Data: data,
 	})
 	switch {
+	case fault.Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL && errors.Is(err, ErrUnsent):
+		a.rollback()
+		return fault.Relayed(err)
 	case errors.Is(err, ErrUnsent):
 		r.slot.spoil()
 		return fault.Superseded(r.name())

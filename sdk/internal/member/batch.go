@@ -168,6 +168,12 @@ func withoutEffect(err error) bool {
 	return unsent || fault.Detail(err).GetOutcome() == francisv1.Outcome_OUTCOME_NOTHING_HAPPENED
 }
 
+// full reports whether the store had no room: the caller shall know, and decide when
+// to try again.
+func full(err error) bool {
+	return fault.Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL
+}
+
 // answered repeats a request until it is answered or the session is over.
 func answered[R any](s *session, items int, send func() ([]R, error)) ([]R, error) {
 	for {
@@ -180,7 +186,7 @@ func answered[R any](s *session, items int, send func() ([]R, error)) ([]R, erro
 		case dead(err):
 			s.die()
 			return nil, fmt.Errorf("%w: %w", errSessionOver, err)
-		case Permanent(err):
+		case Permanent(err) || full(err):
 			return nil, err
 		case !sleep(s.ctx, jitteredRetry()):
 			return nil, errSessionOver

@@ -16,6 +16,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -179,6 +180,42 @@ func TestCommitIsSentAgain(t *testing.T) {
 				err := <-b.add(&behaviourv1.AddRequest{In: 1})
 				if (err == nil) != (test.want == 0) || err != nil && sdk.OutcomeOf(err) != test.want {
 					t.Errorf("the call ended with %v, want %v", err, test.want)
+				}
+			})
+		})
+	}
+}
+
+// A store without room is told to the caller by name, and the actor goes on as it was.
+// After a lost answer nobody knows whether the record had been applied before.
+func TestCommitToAFullStore(t *testing.T) {
+	for name, test := range map[string]struct {
+		first error
+		code  connect.Code
+		want  sdk.Outcome
+	}{
+		"at once":             {fault.StoreFull("no room"), connect.CodeResourceExhausted, sdk.OutcomeNothingHappened},
+		"after a lost answer": {errors.New("reset"), connect.CodeUnavailable, sdk.OutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(b *bed) {
+				b.onCommit = func(attempt int, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error) {
+					switch attempt {
+					case 1:
+						return nil, test.first
+					case 2:
+						if test.want == sdk.OutcomeUnknown {
+							return nil, fault.StoreFull("no room")
+						}
+					}
+					return verdicts(len(records), runtimev1.Verdict_VERDICT_APPLIED), nil
+				}
+				err := <-b.add(&behaviourv1.AddRequest{In: 1})
+				if connect.CodeOf(err) != test.code || sdk.OutcomeOf(err) != test.want {
+					t.Errorf("the call ended with %v (%v), want %v, %v", err, sdk.OutcomeOf(err), test.code, test.want)
+				}
+				if err := <-b.add(&behaviourv1.AddRequest{In: 1}); err != nil {
+					t.Errorf("with room again the call ended with %v", err)
 				}
 			})
 		})
