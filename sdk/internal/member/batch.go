@@ -11,6 +11,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -188,7 +189,7 @@ func answered[R any](s *session, items int, send func() ([]R, error)) ([]R, erro
 			return nil, fmt.Errorf("%w: %w", errSessionOver, err)
 		case Permanent(err) || full(err):
 			return nil, err
-		case !sleep(s.ctx, jitteredRetry()):
+		case !deadline.Sleep(s.ctx, jitteredRetry()):
 			return nil, errSessionOver
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/deadline"
 )
 
 // maxReleases is how many shards one request releases.
@@ -137,7 +138,7 @@ func (s *session) giveBack(patience time.Duration, req *runtimev1.ReleaseRequest
 		case dead(err):
 			s.die()
 			return false
-		case Permanent(err) || !sleep(ctx, jitteredRetry()):
+		case Permanent(err) || !deadline.Sleep(ctx, jitteredRetry()):
 			s.member.log.Warn("shards could not be released; the lease runs out", "error", err)
 			return false
 		}

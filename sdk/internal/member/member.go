@@ -233,14 +233,3 @@ func (m *Member) until(ctx context.Context, done func() bool) error {
 
 // errNoSession is the failure of what needs the runtime while there is no session.
 var errNoSession = errors.New("the worker is no member of the cluster at present")
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -13,6 +13,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
 )
@@ -105,7 +106,7 @@ func (s *session) pause() bool {
 	s.mu.Lock()
 	wait := s.lease.Renews() - s.member.now()
 	s.mu.Unlock()
-	return sleep(s.ctx, max(wait, 0))
+	return deadline.Sleep(s.ctx, max(wait, 0))
 }
 
 func (s *session) send() (lease.Renewal, time.Duration) {
@@ -171,7 +172,7 @@ func (s *session) watch() {
 			s.die()
 		}
 		if err != nil {
-			sleep(s.ctx, jitteredRetry())
+			deadline.Sleep(s.ctx, jitteredRetry())
 			continue
 		}
 		cursor = change.GetCursor()
@@ -187,7 +188,7 @@ func (s *session) certify() {
 		return
 	}
 	again := pauses{}
-	for sleep(s.ctx, time.Until(holder.Certificate().RenewAt(rand.Float64()))) {
+	for deadline.Sleep(s.ctx, time.Until(holder.Certificate().RenewAt(rand.Float64()))) {
 		err := s.certifyOnce(holder)
 		if err == nil {
 			again = pauses{}
@@ -248,5 +249,5 @@ type pauses struct{ last time.Duration }
 
 func (p *pauses) wait(ctx context.Context) bool {
 	p.last = min(max(2*p.last, retryPause), retryPauseMost)
-	return sleep(ctx, p.last+rand.N(p.last/2))
+	return deadline.Sleep(ctx, p.last+rand.N(p.last/2))
 }
