@@ -89,7 +89,7 @@ func (h *Host) prepare(ctx context.Context, from origin, call actor.Call) (*run,
 	if err := name.CheckID(call.ID); err != nil {
 		return nil, fault.InvalidID(err.Error())
 	}
-	r := &run{host: h, parent: ctx, from: from, call: call}
+	r := &run{host: h, parent: ctx, from: from, call: call, table: h.types.all()[call.Type]}
 	r.shard = placement.ShardOf(call.ID, placement.Shards)
 	r.link = chain.Link{Parent: from.link, Type: call.Type, ID: call.ID}
 	if err := r.follow(); err != nil {
@@ -105,7 +105,7 @@ func (h *Host) prepare(ctx context.Context, from origin, call actor.Call) (*run,
 // known checks that this worker or another one serves the actor type.
 func (r *run) known() error {
 	cluster := r.host.cfg.Cluster
-	if _, ok := r.host.types.all()[r.call.Type]; ok || slices.Contains(cluster.Types(), r.call.Type) {
+	if r.table != nil || slices.Contains(cluster.Types(), r.call.Type) {
 		return nil
 	}
 	ctx, cancel := r.waiting()
@@ -122,7 +122,7 @@ func (r *run) known() error {
 // again is a new run of the same call.
 func (r *run) again() *run {
 	return &run{
-		host: r.host, parent: r.parent, from: r.from, call: r.call, shard: r.shard, link: r.link,
+		host: r.host, parent: r.parent, from: r.from, call: r.call, table: r.table, shard: r.shard, link: r.link,
 		metadata: r.metadata, due: r.due, ends: r.ends, patience: r.patience,
 	}
 }
@@ -156,7 +156,7 @@ func (r *run) carry() error {
 func (r *run) bound() {
 	timeout := r.call.Timeout
 	if _, brought := r.parent.Deadline(); timeout == 0 && !brought {
-		timeout = r.host.types.timeout(r.call)
+		timeout = r.table.timeout(r.call.Procedure)
 		if timeout == 0 && (r.from.inTurn() || r.from.edge) {
 			timeout = r.host.cfg.Limits.CallTimeout
 		}
@@ -236,18 +236,21 @@ func (r *run) park(over <-chan struct{}) error {
 
 // resolve finds the method of the call and decodes or copies the request.
 func (r *run) resolve() error {
-	table, err := r.host.types.of(r.call.Type)
-	if err != nil {
-		return err
+	if r.table == nil { // registered since, or not at all
+		table, err := r.host.types.of(r.call.Type)
+		if err != nil {
+			return err
+		}
+		r.table = table
 	}
-	method, ok := table.typ.Bound[r.call.Procedure]
+	method, ok := r.table.typ.Bound[r.call.Procedure]
 	if !ok {
 		return fault.UnknownMethod(r.call.Type, r.call.Procedure)
 	}
 	if r.from.view && !method.View {
 		return fault.NotAView(r.from.name(), method.Procedure)
 	}
-	r.table, r.method = table, method
+	r.method = method
 	r.ticket.Holder = r
 	if method.View {
 		r.ticket.Mode = turn.Shared

@@ -41,6 +41,7 @@ type run struct {
 	// ends is true when the deadline or the parent context can end the call.
 	ends bool
 
+	// table is that of the actor's type; nil where this host does not serve it.
 	table    *table
 	method   *actor.Method
 	req      proto.Message

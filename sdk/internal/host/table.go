@@ -52,20 +52,6 @@ func (t *types) of(name string) (*table, error) {
 	return nil, fault.UnknownType(name, slices.Sorted(maps.Keys(t.all())))
 }
 
-// timeout is the deadline that the contract gives to a call that brings none; 0 is
-// none, also for a type that this host does not serve.
-func (t *types) timeout(call actor.Call) time.Duration {
-	table, ok := t.all()[call.Type]
-	if !ok {
-		return 0
-	}
-	method, ok := table.typ.Bound[call.Procedure]
-	if !ok {
-		return 0
-	}
-	return method.Timeout
-}
-
 func (t *types) list() []*actor.Type {
 	var list []*actor.Type
 	for _, table := range t.all() {
@@ -118,6 +104,19 @@ func (s *shard) slot(t *table, r *run) *slot {
 	made := &slot{table: t, id: r.call.ID, shard: r.shard}
 	s.slots[r.call.ID] = made
 	return made
+}
+
+// timeout is the deadline that the contract gives to a call that brings none; 0 is
+// none, also for a type that this host does not serve.
+func (t *table) timeout(procedure string) time.Duration {
+	if t == nil {
+		return 0
+	}
+	method, ok := t.typ.Bound[procedure]
+	if !ok {
+		return 0
+	}
+	return method.Timeout
 }
 
 // find returns the slot of an actor, nil if it has none.
