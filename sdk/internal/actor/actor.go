@@ -53,6 +53,9 @@ type Call struct {
 	// encoded alike.
 	Codec peerv1.Codec
 	Body  []byte
+	// Key, where it is set, makes repetitions of the call return the reply of the
+	// first one that was committed. Views ignore it.
+	Key string
 	// Timeout bounds the call beside the deadline of its context; 0 is none.
 	Timeout time.Duration
 }

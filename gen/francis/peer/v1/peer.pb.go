@@ -102,7 +102,12 @@ type InvokeRequest struct {
 	// What middleware has attached to the call.
 	Metadata map[string]string `protobuf:"bytes,8,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// How long the caller waits.
-	Timeout       *durationpb.Duration `protobuf:"bytes,9,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,9,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// The idempotency key of the call; empty for none.
+	IdempotencyKey string `protobuf:"bytes,10,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	// True where the caller's contract declares the method a view: it is refused if it
+	// is none, since such a call may be sent twice.
+	View          bool `protobuf:"varint,11,opt,name=view,proto3" json:"view,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +205,20 @@ func (x *InvokeRequest) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *InvokeRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *InvokeRequest) GetView() bool {
+	if x != nil {
+		return x.View
+	}
+	return false
+}
+
 // InvokeResponse answers a call that did not fail.
 type InvokeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -291,7 +310,7 @@ var File_francis_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_francis_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x1afrancis/peer/v1/peer.proto\x12\x0ffrancis.peer.v1\x1a\x1efrancis/runtime/v1/state.proto\x1a\x1ffrancis/runtime/v1/worker.proto\x1a\x1egoogle/protobuf/duration.proto\"\xdb\x03\n" +
+	"\x1afrancis/peer/v1/peer.proto\x12\x0ffrancis.peer.v1\x1a\x1efrancis/runtime/v1/state.proto\x1a\x1ffrancis/runtime/v1/worker.proto\x1a\x1egoogle/protobuf/duration.proto\"\x98\x04\n" +
 	"\rInvokeRequest\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.francis.runtime.v1.ActorR\x05actor\x12\x1c\n" +
 	"\tprocedure\x18\x02 \x01(\tR\tprocedure\x12/\n" +
@@ -301,7 +320,10 @@ const file_francis_peer_v1_peer_proto_rawDesc = "" +
 	"\x05chain\x18\x06 \x03(\v2\x19.francis.runtime.v1.ActorR\x05chain\x12\x1b\n" +
 	"\tfrom_view\x18\a \x01(\bR\bfromView\x12H\n" +
 	"\bmetadata\x18\b \x03(\v2,.francis.peer.v1.InvokeRequest.MetadataEntryR\bmetadata\x123\n" +
-	"\atimeout\x18\t \x01(\v2\x19.google.protobuf.DurationR\atimeout\x1a;\n" +
+	"\atimeout\x18\t \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12'\n" +
+	"\x0fidempotency_key\x18\n" +
+	" \x01(\tR\x0eidempotencyKey\x12\x12\n" +
+	"\x04view\x18\v \x01(\bR\x04view\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +

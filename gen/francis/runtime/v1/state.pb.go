@@ -11,6 +11,7 @@ package runtimev1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -342,7 +343,11 @@ type Record struct {
 	// The full name of the message that data encodes.
 	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
 	// The new state, encoded.
-	Data          []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
+	Data []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
+	// The calls with an idempotency key that this record completes.
+	Keys []*Key `protobuf:"bytes,7,rep,name=keys,proto3" json:"keys,omitempty"`
+	// The digests of keys that are forgotten, to make room for others.
+	Forgotten     [][]byte `protobuf:"bytes,8,rep,name=forgotten,proto3" json:"forgotten,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -419,18 +424,108 @@ func (x *Record) GetData() []byte {
 	return nil
 }
 
+func (x *Record) GetKeys() []*Key {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Record) GetForgotten() [][]byte {
+	if x != nil {
+		return x.Forgotten
+	}
+	return nil
+}
+
+// Key is a completed call that had an idempotency key. It is kept for 24 hours.
+type Key struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the caller gave as its key: the first 16 bytes of the SHA-256.
+	Digest []byte `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The method and the request, to tell a repetition from a mistake: the first 16
+	// bytes of their SHA-256.
+	Request []byte `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	// The encoded reply. A load leaves it out, unless it recalls this key.
+	Reply []byte `protobuf:"bytes,3,opt,name=reply,proto3" json:"reply,omitempty"`
+	// How long ago it was committed, by the clock of the store. Unset in a record.
+	Age           *durationpb.Duration `protobuf:"bytes,4,opt,name=age,proto3" json:"age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Key) Reset() {
+	*x = Key{}
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Key) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Key) ProtoMessage() {}
+
+func (x *Key) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Key.ProtoReflect.Descriptor instead.
+func (*Key) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Key) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *Key) GetRequest() []byte {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *Key) GetReply() []byte {
+	if x != nil {
+		return x.Reply
+	}
+	return nil
+}
+
+func (x *Key) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
 // LoadRequest reads the state of actors.
 type LoadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to read, at most 1,024.
-	Reads         []*LoadRequest_Read `protobuf:"bytes,1,rep,name=reads,proto3" json:"reads,omitempty"`
+	Reads []*LoadRequest_Read `protobuf:"bytes,1,rep,name=reads,proto3" json:"reads,omitempty"`
+	// The highest counter of the store that the worker has seen.
+	Counter       uint64 `protobuf:"varint,2,opt,name=counter,proto3" json:"counter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LoadRequest) Reset() {
 	*x = LoadRequest{}
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[5]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +537,7 @@ func (x *LoadRequest) String() string {
 func (*LoadRequest) ProtoMessage() {}
 
 func (x *LoadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[5]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +550,7 @@ func (x *LoadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadRequest.ProtoReflect.Descriptor instead.
 func (*LoadRequest) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{5}
+	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LoadRequest) GetReads() []*LoadRequest_Read {
@@ -463,6 +558,13 @@ func (x *LoadRequest) GetReads() []*LoadRequest_Read {
 		return x.Reads
 	}
 	return nil
+}
+
+func (x *LoadRequest) GetCounter() uint64 {
+	if x != nil {
+		return x.Counter
+	}
+	return 0
 }
 
 // LoadResponse answers each read, in order.
@@ -476,7 +578,7 @@ type LoadResponse struct {
 
 func (x *LoadResponse) Reset() {
 	*x = LoadResponse{}
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[6]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +590,7 @@ func (x *LoadResponse) String() string {
 func (*LoadResponse) ProtoMessage() {}
 
 func (x *LoadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[6]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +603,7 @@ func (x *LoadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadResponse.ProtoReflect.Descriptor instead.
 func (*LoadResponse) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{6}
+	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LoadResponse) GetResults() []*LoadResponse_Result {
@@ -515,14 +617,16 @@ func (x *LoadResponse) GetResults() []*LoadResponse_Result {
 type CommitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The records, at most 1,024.
-	Records       []*Record `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	Records []*Record `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	// The highest counter of the store that the worker has seen.
+	Counter       uint64 `protobuf:"varint,2,opt,name=counter,proto3" json:"counter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CommitRequest) Reset() {
 	*x = CommitRequest{}
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[7]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +638,7 @@ func (x *CommitRequest) String() string {
 func (*CommitRequest) ProtoMessage() {}
 
 func (x *CommitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[7]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +651,7 @@ func (x *CommitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
 func (*CommitRequest) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{7}
+	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CommitRequest) GetRecords() []*Record {
@@ -557,19 +661,29 @@ func (x *CommitRequest) GetRecords() []*Record {
 	return nil
 }
 
+func (x *CommitRequest) GetCounter() uint64 {
+	if x != nil {
+		return x.Counter
+	}
+	return 0
+}
+
 // CommitResponse answers each record, in order. A refused record never fails its
 // neighbours.
 type CommitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The answers.
-	Results       []*CommitResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	Results []*CommitResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// The counter of the store after the records. A worker that has seen a higher one
+	// than the store has, proves that the store was put back to an older copy.
+	Counter       uint64 `protobuf:"varint,2,opt,name=counter,proto3" json:"counter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CommitResponse) Reset() {
 	*x = CommitResponse{}
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[8]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -581,7 +695,7 @@ func (x *CommitResponse) String() string {
 func (*CommitResponse) ProtoMessage() {}
 
 func (x *CommitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[8]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -594,7 +708,7 @@ func (x *CommitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
 func (*CommitResponse) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{8}
+	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CommitResponse) GetResults() []*CommitResponse_Result {
@@ -604,20 +718,30 @@ func (x *CommitResponse) GetResults() []*CommitResponse_Result {
 	return nil
 }
 
+func (x *CommitResponse) GetCounter() uint64 {
+	if x != nil {
+		return x.Counter
+	}
+	return 0
+}
+
 // Read is one actor to read.
 type LoadRequest_Read struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The actor.
 	Actor *Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	// The worker's right to read it.
-	Fence         *Fence `protobuf:"bytes,2,opt,name=fence,proto3" json:"fence,omitempty"`
+	Fence *Fence `protobuf:"bytes,2,opt,name=fence,proto3" json:"fence,omitempty"`
+	// The digest of an idempotency key whose reply is read, instead of the state;
+	// empty for the state.
+	Recall        []byte `protobuf:"bytes,3,opt,name=recall,proto3" json:"recall,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LoadRequest_Read) Reset() {
 	*x = LoadRequest_Read{}
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[9]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +753,7 @@ func (x *LoadRequest_Read) String() string {
 func (*LoadRequest_Read) ProtoMessage() {}
 
 func (x *LoadRequest_Read) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[9]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +766,7 @@ func (x *LoadRequest_Read) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadRequest_Read.ProtoReflect.Descriptor instead.
 func (*LoadRequest_Read) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{5, 0}
+	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{6, 0}
 }
 
 func (x *LoadRequest_Read) GetActor() *Actor {
@@ -659,20 +783,31 @@ func (x *LoadRequest_Read) GetFence() *Fence {
 	return nil
 }
 
+func (x *LoadRequest_Read) GetRecall() []byte {
+	if x != nil {
+		return x.Recall
+	}
+	return nil
+}
+
 // Result answers one read.
 type LoadResponse_Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// APPLIED, STALE_EPOCH or DAMAGED.
+	// APPLIED, STALE_EPOCH or DAMAGED; UNSPECIFIED for a read that did not fit into
+	// the answer any more: it is asked again.
 	Verdict Verdict `protobuf:"varint,1,opt,name=verdict,proto3,enum=francis.runtime.v1.Verdict" json:"verdict,omitempty"`
-	// The state, for APPLIED.
-	State         *State `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// The state, for APPLIED, unless a key was recalled.
+	State *State `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// The live keys of the actor without their replies, the oldest first, at most
+	// 10,000; or the key that was recalled, with its reply: none when it has expired.
+	Keys          []*Key `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LoadResponse_Result) Reset() {
 	*x = LoadResponse_Result{}
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[10]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -684,7 +819,7 @@ func (x *LoadResponse_Result) String() string {
 func (*LoadResponse_Result) ProtoMessage() {}
 
 func (x *LoadResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[10]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -697,7 +832,7 @@ func (x *LoadResponse_Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadResponse_Result.ProtoReflect.Descriptor instead.
 func (*LoadResponse_Result) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{6, 0}
+	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{7, 0}
 }
 
 func (x *LoadResponse_Result) GetVerdict() Verdict {
@@ -710,6 +845,13 @@ func (x *LoadResponse_Result) GetVerdict() Verdict {
 func (x *LoadResponse_Result) GetState() *State {
 	if x != nil {
 		return x.State
+	}
+	return nil
+}
+
+func (x *LoadResponse_Result) GetKeys() []*Key {
+	if x != nil {
+		return x.Keys
 	}
 	return nil
 }
@@ -727,7 +869,7 @@ type CommitResponse_Result struct {
 
 func (x *CommitResponse_Result) Reset() {
 	*x = CommitResponse_Result{}
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[11]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +881,7 @@ func (x *CommitResponse_Result) String() string {
 func (*CommitResponse_Result) ProtoMessage() {}
 
 func (x *CommitResponse_Result) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_state_proto_msgTypes[11]
+	mi := &file_francis_runtime_v1_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +894,7 @@ func (x *CommitResponse_Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitResponse_Result.ProtoReflect.Descriptor instead.
 func (*CommitResponse_Result) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{8, 0}
+	return file_francis_runtime_v1_state_proto_rawDescGZIP(), []int{9, 0}
 }
 
 func (x *CommitResponse_Result) GetVerdict() Verdict {
@@ -773,7 +915,7 @@ var File_francis_runtime_v1_state_proto protoreflect.FileDescriptor
 
 const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1efrancis/runtime/v1/state.proto\x12\x12francis.runtime.v1\"+\n" +
+	"\x1efrancis/runtime/v1/state.proto\x12\x12francis.runtime.v1\x1a\x1egoogle/protobuf/duration.proto\"+\n" +
 	"\x05Actor\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"3\n" +
@@ -789,28 +931,40 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\bidentity\x18\x01 \x01(\v2\x1c.francis.runtime.v1.IdentityR\bidentity\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"\x84\x02\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"\xcf\x02\n" +
 	"\x06Record\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.francis.runtime.v1.ActorR\x05actor\x12/\n" +
 	"\x05fence\x18\x02 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\x120\n" +
 	"\x04base\x18\x03 \x01(\v2\x1c.francis.runtime.v1.IdentityR\x04base\x128\n" +
 	"\bidentity\x18\x04 \x01(\v2\x1c.francis.runtime.v1.IdentityR\bidentity\x12\x18\n" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x12\n" +
-	"\x04data\x18\x06 \x01(\fR\x04data\"\xb3\x01\n" +
+	"\x04data\x18\x06 \x01(\fR\x04data\x12+\n" +
+	"\x04keys\x18\a \x03(\v2\x17.francis.runtime.v1.KeyR\x04keys\x12\x1c\n" +
+	"\tforgotten\x18\b \x03(\fR\tforgotten\"z\n" +
+	"\x03Key\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x18\n" +
+	"\arequest\x18\x02 \x01(\fR\arequest\x12\x14\n" +
+	"\x05reply\x18\x03 \x01(\fR\x05reply\x12+\n" +
+	"\x03age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03age\"\xe6\x01\n" +
 	"\vLoadRequest\x12:\n" +
-	"\x05reads\x18\x01 \x03(\v2$.francis.runtime.v1.LoadRequest.ReadR\x05reads\x1ah\n" +
+	"\x05reads\x18\x01 \x03(\v2$.francis.runtime.v1.LoadRequest.ReadR\x05reads\x12\x18\n" +
+	"\acounter\x18\x02 \x01(\x04R\acounter\x1a\x80\x01\n" +
 	"\x04Read\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.francis.runtime.v1.ActorR\x05actor\x12/\n" +
-	"\x05fence\x18\x02 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\"\xc3\x01\n" +
+	"\x05fence\x18\x02 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\x12\x16\n" +
+	"\x06recall\x18\x03 \x01(\fR\x06recall\"\xf1\x01\n" +
 	"\fLoadResponse\x12A\n" +
-	"\aresults\x18\x01 \x03(\v2'.francis.runtime.v1.LoadResponse.ResultR\aresults\x1ap\n" +
+	"\aresults\x18\x01 \x03(\v2'.francis.runtime.v1.LoadResponse.ResultR\aresults\x1a\x9d\x01\n" +
 	"\x06Result\x125\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1b.francis.runtime.v1.VerdictR\averdict\x12/\n" +
-	"\x05state\x18\x02 \x01(\v2\x19.francis.runtime.v1.StateR\x05state\"E\n" +
+	"\x05state\x18\x02 \x01(\v2\x19.francis.runtime.v1.StateR\x05state\x12+\n" +
+	"\x04keys\x18\x03 \x03(\v2\x17.francis.runtime.v1.KeyR\x04keys\"_\n" +
 	"\rCommitRequest\x124\n" +
-	"\arecords\x18\x01 \x03(\v2\x1a.francis.runtime.v1.RecordR\arecords\"\xb0\x01\n" +
+	"\arecords\x18\x01 \x03(\v2\x1a.francis.runtime.v1.RecordR\arecords\x12\x18\n" +
+	"\acounter\x18\x02 \x01(\x04R\acounter\"\xca\x01\n" +
 	"\x0eCommitResponse\x12C\n" +
-	"\aresults\x18\x01 \x03(\v2).francis.runtime.v1.CommitResponse.ResultR\aresults\x1aY\n" +
+	"\aresults\x18\x01 \x03(\v2).francis.runtime.v1.CommitResponse.ResultR\aresults\x12\x18\n" +
+	"\acounter\x18\x02 \x01(\x04R\acounter\x1aY\n" +
 	"\x06Result\x125\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1b.francis.runtime.v1.VerdictR\averdict\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion*\x9a\x01\n" +
@@ -835,7 +989,7 @@ func file_francis_runtime_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_francis_runtime_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_francis_runtime_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_francis_runtime_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_francis_runtime_v1_state_proto_goTypes = []any{
 	(Verdict)(0),                  // 0: francis.runtime.v1.Verdict
 	(*Actor)(nil),                 // 1: francis.runtime.v1.Actor
@@ -843,13 +997,15 @@ var file_francis_runtime_v1_state_proto_goTypes = []any{
 	(*Identity)(nil),              // 3: francis.runtime.v1.Identity
 	(*State)(nil),                 // 4: francis.runtime.v1.State
 	(*Record)(nil),                // 5: francis.runtime.v1.Record
-	(*LoadRequest)(nil),           // 6: francis.runtime.v1.LoadRequest
-	(*LoadResponse)(nil),          // 7: francis.runtime.v1.LoadResponse
-	(*CommitRequest)(nil),         // 8: francis.runtime.v1.CommitRequest
-	(*CommitResponse)(nil),        // 9: francis.runtime.v1.CommitResponse
-	(*LoadRequest_Read)(nil),      // 10: francis.runtime.v1.LoadRequest.Read
-	(*LoadResponse_Result)(nil),   // 11: francis.runtime.v1.LoadResponse.Result
-	(*CommitResponse_Result)(nil), // 12: francis.runtime.v1.CommitResponse.Result
+	(*Key)(nil),                   // 6: francis.runtime.v1.Key
+	(*LoadRequest)(nil),           // 7: francis.runtime.v1.LoadRequest
+	(*LoadResponse)(nil),          // 8: francis.runtime.v1.LoadResponse
+	(*CommitRequest)(nil),         // 9: francis.runtime.v1.CommitRequest
+	(*CommitResponse)(nil),        // 10: francis.runtime.v1.CommitResponse
+	(*LoadRequest_Read)(nil),      // 11: francis.runtime.v1.LoadRequest.Read
+	(*LoadResponse_Result)(nil),   // 12: francis.runtime.v1.LoadResponse.Result
+	(*CommitResponse_Result)(nil), // 13: francis.runtime.v1.CommitResponse.Result
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
 }
 var file_francis_runtime_v1_state_proto_depIdxs = []int32{
 	3,  // 0: francis.runtime.v1.State.identity:type_name -> francis.runtime.v1.Identity
@@ -857,20 +1013,23 @@ var file_francis_runtime_v1_state_proto_depIdxs = []int32{
 	2,  // 2: francis.runtime.v1.Record.fence:type_name -> francis.runtime.v1.Fence
 	3,  // 3: francis.runtime.v1.Record.base:type_name -> francis.runtime.v1.Identity
 	3,  // 4: francis.runtime.v1.Record.identity:type_name -> francis.runtime.v1.Identity
-	10, // 5: francis.runtime.v1.LoadRequest.reads:type_name -> francis.runtime.v1.LoadRequest.Read
-	11, // 6: francis.runtime.v1.LoadResponse.results:type_name -> francis.runtime.v1.LoadResponse.Result
-	5,  // 7: francis.runtime.v1.CommitRequest.records:type_name -> francis.runtime.v1.Record
-	12, // 8: francis.runtime.v1.CommitResponse.results:type_name -> francis.runtime.v1.CommitResponse.Result
-	1,  // 9: francis.runtime.v1.LoadRequest.Read.actor:type_name -> francis.runtime.v1.Actor
-	2,  // 10: francis.runtime.v1.LoadRequest.Read.fence:type_name -> francis.runtime.v1.Fence
-	0,  // 11: francis.runtime.v1.LoadResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
-	4,  // 12: francis.runtime.v1.LoadResponse.Result.state:type_name -> francis.runtime.v1.State
-	0,  // 13: francis.runtime.v1.CommitResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	6,  // 5: francis.runtime.v1.Record.keys:type_name -> francis.runtime.v1.Key
+	14, // 6: francis.runtime.v1.Key.age:type_name -> google.protobuf.Duration
+	11, // 7: francis.runtime.v1.LoadRequest.reads:type_name -> francis.runtime.v1.LoadRequest.Read
+	12, // 8: francis.runtime.v1.LoadResponse.results:type_name -> francis.runtime.v1.LoadResponse.Result
+	5,  // 9: francis.runtime.v1.CommitRequest.records:type_name -> francis.runtime.v1.Record
+	13, // 10: francis.runtime.v1.CommitResponse.results:type_name -> francis.runtime.v1.CommitResponse.Result
+	1,  // 11: francis.runtime.v1.LoadRequest.Read.actor:type_name -> francis.runtime.v1.Actor
+	2,  // 12: francis.runtime.v1.LoadRequest.Read.fence:type_name -> francis.runtime.v1.Fence
+	0,  // 13: francis.runtime.v1.LoadResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
+	4,  // 14: francis.runtime.v1.LoadResponse.Result.state:type_name -> francis.runtime.v1.State
+	6,  // 15: francis.runtime.v1.LoadResponse.Result.keys:type_name -> francis.runtime.v1.Key
+	0,  // 16: francis.runtime.v1.CommitResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_francis_runtime_v1_state_proto_init() }
@@ -884,7 +1043,7 @@ func file_francis_runtime_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_francis_runtime_v1_state_proto_rawDesc), len(file_francis_runtime_v1_state_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -187,7 +187,9 @@ func (*AnnounceResponse) Descriptor() ([]byte, []int) {
 type RenewRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The release of this software, for people.
-	Release       string `protobuf:"bytes,1,opt,name=release,proto3" json:"release,omitempty"`
+	Release string `protobuf:"bytes,1,opt,name=release,proto3" json:"release,omitempty"`
+	// The highest counter of the store that the worker has seen.
+	Counter       uint64 `protobuf:"varint,2,opt,name=counter,proto3" json:"counter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -227,6 +229,13 @@ func (x *RenewRequest) GetRelease() string {
 		return x.Release
 	}
 	return ""
+}
+
+func (x *RenewRequest) GetCounter() uint64 {
+	if x != nil {
+		return x.Counter
+	}
+	return 0
 }
 
 // RenewResponse answers a renewal.
@@ -347,7 +356,9 @@ type WatchResponse struct {
 	// The actor types that changed.
 	Types []*ActorType `protobuf:"bytes,5,rep,name=types,proto3" json:"types,omitempty"`
 	// The workers that have gone.
-	Gone          []string `protobuf:"bytes,6,rep,name=gone,proto3" json:"gone,omitempty"`
+	Gone []string `protobuf:"bytes,6,rep,name=gone,proto3" json:"gone,omitempty"`
+	// The counter of the store when this was true.
+	Counter       uint64 `protobuf:"varint,7,opt,name=counter,proto3" json:"counter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -422,6 +433,13 @@ func (x *WatchResponse) GetGone() []string {
 		return x.Gone
 	}
 	return nil
+}
+
+func (x *WatchResponse) GetCounter() uint64 {
+	if x != nil {
+		return x.Counter
+	}
+	return 0
 }
 
 // Shard is one entry of the cluster table.
@@ -517,7 +535,10 @@ type Worker struct {
 	// True while it leaves: it receives no shards.
 	Leaving bool `protobuf:"varint,3,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	// The actor types that it serves.
-	Types         []string `protobuf:"bytes,4,rep,name=types,proto3" json:"types,omitempty"`
+	Types []string `protobuf:"bytes,4,rep,name=types,proto3" json:"types,omitempty"`
+	// The length of its lease, as it was told when it joined: the judge counts by it,
+	// whatever the runtime gives to others since.
+	Lease         *durationpb.Duration `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -576,6 +597,13 @@ func (x *Worker) GetLeaving() bool {
 func (x *Worker) GetTypes() []string {
 	if x != nil {
 		return x.Types
+	}
+	return nil
+}
+
+func (x *Worker) GetLease() *durationpb.Duration {
+	if x != nil {
+		return x.Lease
 	}
 	return nil
 }
@@ -923,32 +951,35 @@ const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\x0fAnnounceRequest\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x123\n" +
 	"\x05types\x18\x02 \x03(\v2\x1d.francis.runtime.v1.ActorTypeR\x05types\"\x12\n" +
-	"\x10AnnounceResponse\"(\n" +
+	"\x10AnnounceResponse\"B\n" +
 	"\fRenewRequest\x12\x18\n" +
-	"\arelease\x18\x01 \x01(\tR\arelease\"T\n" +
+	"\arelease\x18\x01 \x01(\tR\arelease\x12\x18\n" +
+	"\acounter\x18\x02 \x01(\x04R\acounter\"T\n" +
 	"\rRenewResponse\x12\x12\n" +
 	"\x04dead\x18\x01 \x01(\bR\x04dead\x12/\n" +
 	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"&\n" +
 	"\fWatchRequest\x12\x16\n" +
-	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"\xf5\x01\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"\x8f\x02\n" +
 	"\rWatchResponse\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x1a\n" +
 	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x121\n" +
 	"\x06shards\x18\x03 \x03(\v2\x19.francis.runtime.v1.ShardR\x06shards\x124\n" +
 	"\aworkers\x18\x04 \x03(\v2\x1a.francis.runtime.v1.WorkerR\aworkers\x123\n" +
 	"\x05types\x18\x05 \x03(\v2\x1d.francis.runtime.v1.ActorTypeR\x05types\x12\x12\n" +
-	"\x04gone\x18\x06 \x03(\tR\x04gone\"s\n" +
+	"\x04gone\x18\x06 \x03(\tR\x04gone\x12\x18\n" +
+	"\acounter\x18\a \x01(\x04R\acounter\"s\n" +
 	"\x05Shard\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06worker\x18\x04 \x01(\tR\x06worker\x12\x12\n" +
-	"\x04next\x18\x05 \x01(\tR\x04next\"b\n" +
+	"\x04next\x18\x05 \x01(\tR\x04next\"\x93\x01\n" +
 	"\x06Worker\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x18\n" +
 	"\aleaving\x18\x03 \x01(\bR\aleaving\x12\x14\n" +
-	"\x05types\x18\x04 \x03(\tR\x05types\"\xc2\x01\n" +
+	"\x05types\x18\x04 \x03(\tR\x05types\x12/\n" +
+	"\x05lease\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"\xc2\x01\n" +
 	"\x0eReleaseRequest\x12F\n" +
 	"\breleases\x18\x01 \x03(\v2*.francis.runtime.v1.ReleaseRequest.ReleaseR\breleases\x12\x18\n" +
 	"\aleaving\x18\x02 \x01(\bR\aleaving\x1aN\n" +
@@ -1019,30 +1050,31 @@ var file_francis_runtime_v1_worker_proto_depIdxs = []int32{
 	7,  // 3: francis.runtime.v1.WatchResponse.shards:type_name -> francis.runtime.v1.Shard
 	8,  // 4: francis.runtime.v1.WatchResponse.workers:type_name -> francis.runtime.v1.Worker
 	0,  // 5: francis.runtime.v1.WatchResponse.types:type_name -> francis.runtime.v1.ActorType
-	15, // 6: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
-	7,  // 7: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
-	18, // 8: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
-	1,  // 9: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
-	3,  // 10: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
-	5,  // 11: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
-	9,  // 12: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
-	11, // 13: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
-	19, // 14: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
-	20, // 15: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
-	13, // 16: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
-	2,  // 17: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
-	4,  // 18: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
-	6,  // 19: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
-	10, // 20: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
-	12, // 21: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
-	21, // 22: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
-	22, // 23: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
-	14, // 24: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
-	17, // [17:25] is the sub-list for method output_type
-	9,  // [9:17] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	17, // 6: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
+	15, // 7: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
+	7,  // 8: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
+	18, // 9: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
+	1,  // 10: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
+	3,  // 11: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
+	5,  // 12: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
+	9,  // 13: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
+	11, // 14: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
+	19, // 15: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
+	20, // 16: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
+	13, // 17: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
+	2,  // 18: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
+	4,  // 19: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
+	6,  // 20: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
+	10, // 21: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
+	12, // 22: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
+	21, // 23: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
+	22, // 24: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
+	14, // 25: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
+	18, // [18:26] is the sub-list for method output_type
+	10, // [10:18] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_francis_runtime_v1_worker_proto_init() }
