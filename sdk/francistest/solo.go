@@ -49,6 +49,8 @@ func (*solo) Await(ctx context.Context, _ string, _ uint32, wanted uint64) error
 	return ctx.Err()
 }
 
+func (*solo) Active() bool { return true }
+
 func (*solo) Pass(context.Context) error { return nil }
 
 func (*solo) Forward(context.Context, string, *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
@@ -63,13 +65,17 @@ func (s *solo) Load(_ context.Context, read *runtimev1.LoadRequest_Read) (*runti
 	}, nil
 }
 
-func (s *solo) Commit(_ context.Context, record *runtimev1.Record) (*runtimev1.CommitResponse_Result, error) {
+func (s *solo) Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
+	answered(s.commit(record), nil)
+}
+
+func (s *solo) commit(record *runtimev1.Record) *runtimev1.CommitResponse_Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := keyOf(record.GetActor())
 	have := s.actors[k]
 	if !same(have.GetIdentity(), record.GetBase()) {
-		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_BASE}, nil
+		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_BASE}
 	}
 	if s.actors == nil {
 		s.actors = map[key]*runtimev1.State{}
@@ -78,7 +84,7 @@ func (s *solo) Commit(_ context.Context, record *runtimev1.Record) (*runtimev1.C
 		Identity: record.GetIdentity(), Version: have.GetVersion() + 1, Message: record.GetMessage(), Data: record.GetData(),
 	}
 	s.actors[k] = next
-	return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, Version: next.GetVersion()}, nil
+	return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, Version: next.GetVersion()}
 }
 
 func same(a, b *runtimev1.Identity) bool {

@@ -96,7 +96,14 @@ func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*pe
 	if err := fromWorker(ctx); err != nil {
 		return nil, err
 	}
-	return p.host.host.Serve(ctx, req)
+	type answer struct {
+		res *peerv1.InvokeResponse
+		err error
+	}
+	answered := make(chan answer, 1)
+	p.host.host.Serve(ctx, req, func(res *peerv1.InvokeResponse, err error) { answered <- answer{res, err} })
+	a := <-answered
+	return a.res, a.err
 }
 
 // fromWorker checks that the connection is another worker's, and that the

@@ -183,10 +183,17 @@ func (a *activation) commit(r *run) (committed bool, err error) {
 // write sends the record of a turn and waits until it is durable.
 func (a *activation) write(r *run, data []byte) error {
 	identity := &runtimev1.Identity{Activation: a.number, Sequence: a.sequence + 1}
-	res, err := r.host.cfg.Cluster.Commit(r.host.ctx, &runtimev1.Record{
+	var res *runtimev1.CommitResponse_Result
+	var err error
+	done := make(chan struct{})
+	r.host.cfg.Cluster.Commit(&runtimev1.Record{
 		Actor: a.actor(), Fence: a.fence(), Base: a.identity, Identity: identity,
 		Message: string(a.table.typ.StateType.Descriptor().FullName()), Data: data,
+	}, func(answer *runtimev1.CommitResponse_Result, fault error) {
+		res, err = answer, fault
+		close(done)
 	})
+	<-done
 	switch {
 	case fault.Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL && errors.Is(err, ErrUnsent):
 		a.rollback()

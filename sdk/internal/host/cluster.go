@@ -26,6 +26,8 @@ type Cluster interface {
 	// Await waits until the entry of a shard has at least the given epoch and an
 	// owner, or ctx ends.
 	Await(ctx context.Context, typ string, shard uint32, epoch uint64) error
+	// Active reports whether the worker's lease is active.
+	Active() bool
 	// Pass returns at once while the worker's lease is active, and waits while it has
 	// lapsed. It fails when ctx ends.
 	Pass(ctx context.Context) error
@@ -35,8 +37,9 @@ type Cluster interface {
 	Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
 	// Load reads the state of an actor.
 	Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error)
-	// Commit writes a record. It repeats the record until it is answered; it fails
-	// only when that can no longer be: with [ErrUnsent] where the record has certainly
-	// not been applied, else the outcome is unknown.
-	Commit(ctx context.Context, record *runtimev1.Record) (*runtimev1.CommitResponse_Result, error)
+	// Commit writes a record and calls answered, once, on any goroutine, also before it
+	// returns; answered does not block. The record is repeated until it is answered; it
+	// fails only when that can no longer be: with [ErrUnsent] where the record has
+	// certainly not been applied, else the outcome is unknown.
+	Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error))
 }

@@ -267,7 +267,9 @@ func TestForwardedCallIsChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(b *bed) {
-				_, err := b.host.Serve(context.Background(), test.req)
+				answered := make(chan error, 1)
+				b.host.Serve(context.Background(), test.req, func(_ *peerv1.InvokeResponse, err error) { answered <- err })
+				err := <-answered
 				if err == nil && test.code != 0 || err != nil && connect.CodeOf(err) != test.code {
 					t.Errorf("the call ended with %v, want %v", err, test.code)
 				}

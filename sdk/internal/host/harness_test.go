@@ -107,6 +107,12 @@ func (c *cluster) Await(ctx context.Context, _ string, _ uint32, epoch uint64) e
 	return c.until(ctx, func() bool { return c.epoch >= epoch })
 }
 
+func (c *cluster) Active() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.lapsed
+}
+
 func (c *cluster) Pass(ctx context.Context) error {
 	return c.until(ctx, func() bool { return !c.lapsed })
 }
@@ -125,8 +131,8 @@ func (c *cluster) Load(ctx context.Context, _ *runtimev1.LoadRequest_Read) (*run
 	return c.load(ctx)
 }
 
-func (c *cluster) Commit(context.Context, *runtimev1.Record) (*runtimev1.CommitResponse_Result, error) {
-	return c.commit()
+func (c *cluster) Commit(_ *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
+	go func() { answered(c.commit()) }()
 }
 
 // wantForwarded checks to whom calls were sent.

@@ -17,9 +17,14 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
 
-// Serve answers a call that another worker has forwarded. Where this worker is not
-// the owner, the answer names who is.
-func (h *Host) Serve(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+// Serve takes a call that another worker has forwarded, and calls answer, once, on any
+// goroutine, also before it returns. Where this worker is not the owner, the answer
+// names who is.
+func (h *Host) Serve(ctx context.Context, req *peerv1.InvokeRequest, answer func(*peerv1.InvokeResponse, error)) {
+	go func() { answer(h.serve(ctx, req)) }()
+}
+
+func (h *Host) serve(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
 	if req.GetCodec() == peerv1.Codec_CODEC_UNSPECIFIED {
 		return nil, fault.Malformed(connect.CodeInvalidArgument, "the forwarded call names no codec")
 	}

@@ -39,19 +39,23 @@ type batcher[Q proto.Message, R any] struct {
 type item[Q proto.Message, R any] struct {
 	query Q
 	size  int
-	res   R
-	err   error
-	done  chan struct{}
+	// answered is told the answer, once.
+	answered func(R, error)
 }
 
 // do sends one item and waits for its answer, or until ctx ends. It fails with
 // [host.ErrUnsent] where the item has not left by then; else nobody knows.
 func (b *batcher[Q, R]) do(ctx context.Context, query Q) (R, error) {
-	i := &item[Q, R]{query: query, size: proto.Size(query), done: make(chan struct{})}
-	b.add(i)
+	var res R
+	var err error
+	done := make(chan struct{})
+	i := b.add(query, func(answer R, fault error) {
+		res, err = answer, fault
+		close(done)
+	})
 	select {
-	case <-i.done:
-		return i.res, i.err
+	case <-done:
+		return res, err
 	case <-ctx.Done():
 		var none R
 		return none, b.abandon(i, ctx.Err())
@@ -71,7 +75,9 @@ func (b *batcher[Q, R]) abandon(i *item[Q, R], cause error) error {
 	return fmt.Errorf("%w: %w", host.ErrUnsent, cause)
 }
 
-func (b *batcher[Q, R]) add(i *item[Q, R]) {
+// add lets an item travel with the next batch.
+func (b *batcher[Q, R]) add(query Q, answered func(R, error)) *item[Q, R] {
+	i := &item[Q, R]{query: query, size: proto.Size(query), answered: answered}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting = append(b.waiting, i)
@@ -79,6 +85,7 @@ func (b *batcher[Q, R]) add(i *item[Q, R]) {
 		b.sending = true
 		go b.work()
 	}
+	return i
 }
 
 // work sends batches until nothing waits.
@@ -90,11 +97,11 @@ func (b *batcher[Q, R]) work() {
 		}
 		results, err := b.send(queries)
 		for n, i := range items {
+			var res R
 			if err == nil {
-				i.res = results[n]
+				res = results[n]
 			}
-			i.err = err
-			close(i.done)
+			i.answered(res, err)
 		}
 	}
 }

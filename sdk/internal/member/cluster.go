@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
@@ -50,13 +51,14 @@ func (m *Member) Await(ctx context.Context, typ string, shard uint32, epoch uint
 
 // Pass waits while the lease has lapsed.
 func (m *Member) Pass(ctx context.Context) error {
-	if m.active() {
+	if m.Active() {
 		return nil
 	}
-	return m.until(ctx, m.active)
+	return m.until(ctx, m.Active)
 }
 
-func (m *Member) active() bool {
+// Active reports whether the worker may start something.
+func (m *Member) Active() bool {
 	s := m.session.Load()
 	return s != nil && s.active()
 }
@@ -87,12 +89,13 @@ func (m *Member) Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*r
 // Commit writes a record, together with others that are written at the same time.
 // It belongs to the session in which it began: another one could not tell whether
 // it was applied. It fails with [host.ErrUnsent] where it was certainly not.
-func (m *Member) Commit(ctx context.Context, record *runtimev1.Record) (*runtimev1.CommitResponse_Result, error) {
+func (m *Member) Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
 	s := m.session.Load()
 	if s == nil {
-		return nil, errNoSession
+		answered(nil, fmt.Errorf("%w: %w", host.ErrUnsent, errNoSession))
+		return
 	}
-	return s.commits.do(ctx, record)
+	s.commits.add(record, answered)
 }
 
 // merge takes over a change of the table, and does what it means for this worker.
