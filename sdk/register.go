@@ -31,6 +31,7 @@ type Binding struct {
 	procedure string
 	view      bool
 	request   protoreflect.MessageType
+	reply     protoreflect.MessageType
 	run       func(ctx context.Context, instance any, turn actor.Turn, req proto.Message) (proto.Message, error)
 }
 
@@ -80,7 +81,7 @@ func bind[A, Req, Res any, PReq message[Req], PRes message[Res]](
 		}
 		return method(instance.(A), ctx, turn, typed)
 	}
-	return Binding{procedure, view, PReq(nil).ProtoReflect().Type(), run}
+	return Binding{procedure, view, PReq(nil).ProtoReflect().Type(), PRes(nil).ProtoReflect().Type(), run}
 }
 
 // Register makes a host serve an actor type with state. Generated code calls it.
@@ -156,7 +157,7 @@ func bound(c *contract.Contract, bindings []Binding) (map[string]*actor.Method, 
 		if i < 0 {
 			return nil, stale(m.Procedure)
 		}
-		methods[m.Procedure] = &actor.Method{Method: m, Request: bindings[i].request, Run: bindings[i].run}
+		methods[m.Procedure] = &actor.Method{Method: m, Request: bindings[i].request, Reply: bindings[i].reply, Run: bindings[i].run}
 	}
 	for _, b := range bindings {
 		if methods[b.procedure] == nil {

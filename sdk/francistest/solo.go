@@ -1,11 +1,17 @@
 package francistest
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/keys"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
@@ -22,7 +28,19 @@ type solo struct {
 	types func() []string
 
 	mu     sync.Mutex
-	actors map[key]*runtimev1.State
+	actors map[key]*kept
+}
+
+// kept is what is kept of an actor: its state, and the idempotency keys that it has
+// seen.
+type kept struct {
+	state *runtimev1.State
+	keys  []keptKey
+}
+
+type keptKey struct {
+	key   *runtimev1.Key
+	since time.Time
 }
 
 type key struct{ typ, id string }
@@ -60,9 +78,29 @@ func (*solo) Forward(context.Context, string, *peerv1.InvokeRequest) (*peerv1.In
 func (s *solo) Load(_ context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &runtimev1.LoadResponse_Result{
-		Verdict: runtimev1.Verdict_VERDICT_APPLIED, State: s.actors[keyOf(read.GetActor())],
-	}, nil
+	have := s.kept(read.GetActor())
+	res := &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED}
+	if len(read.GetRecall()) == 0 {
+		res.State = have.state
+	}
+	for _, k := range have.keys {
+		switch age := time.Since(k.since); {
+		case age >= keys.Life:
+		case len(read.GetRecall()) == 0:
+			res.Keys = append(res.Keys, &runtimev1.Key{Digest: k.key.GetDigest(), Request: k.key.GetRequest(), Age: durationpb.New(age)})
+		case bytes.Equal(read.GetRecall(), k.key.GetDigest()):
+			res.Keys = append(res.Keys, k.key)
+		}
+	}
+	return res, nil
+}
+
+// kept is what is kept of an actor. The cluster is locked.
+func (s *solo) kept(a *runtimev1.Actor) *kept {
+	if have, ok := s.actors[keyOf(a)]; ok {
+		return have
+	}
+	return &kept{}
 }
 
 func (s *solo) Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
@@ -72,19 +110,35 @@ func (s *solo) Commit(record *runtimev1.Record, answered func(*runtimev1.CommitR
 func (s *solo) commit(record *runtimev1.Record) *runtimev1.CommitResponse_Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := keyOf(record.GetActor())
-	have := s.actors[k]
-	if !same(have.GetIdentity(), record.GetBase()) {
+	have := s.kept(record.GetActor())
+	if !same(have.state.GetIdentity(), record.GetBase()) {
 		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_BASE}
 	}
 	if s.actors == nil {
-		s.actors = map[key]*runtimev1.State{}
+		s.actors = map[key]*kept{}
 	}
-	next := &runtimev1.State{
-		Identity: record.GetIdentity(), Version: have.GetVersion() + 1, Message: record.GetMessage(), Data: record.GetData(),
+	s.actors[keyOf(record.GetActor())] = have
+	have.state = &runtimev1.State{
+		Identity: record.GetIdentity(), Version: have.state.GetVersion() + 1, Message: record.GetMessage(), Data: record.GetData(),
 	}
-	s.actors[k] = next
-	return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, Version: next.GetVersion()}
+	have.keep(record)
+	return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, Version: have.state.GetVersion()}
+}
+
+// keep takes over the keys of a record.
+func (k *kept) keep(record *runtimev1.Record) {
+	now := time.Now()
+	gone := func(have keptKey) bool {
+		same := func(digest []byte) bool { return bytes.Equal(digest, have.key.GetDigest()) }
+		return now.Sub(have.since) >= keys.Life || slices.ContainsFunc(record.GetForgotten(), same) ||
+			slices.ContainsFunc(record.GetKeys(), func(new *runtimev1.Key) bool { return same(new.GetDigest()) })
+	}
+	if len(record.GetKeys()) > 0 {
+		k.keys = slices.DeleteFunc(k.keys, gone)
+	}
+	for _, key := range record.GetKeys() {
+		k.keys = append(k.keys, keptKey{key, now})
+	}
 }
 
 func same(a, b *runtimev1.Identity) bool {

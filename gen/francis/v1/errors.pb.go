@@ -129,6 +129,10 @@ const (
 	Reason_REASON_STORE_FAILED Reason = 22
 	// The connection to the worker of the actor was lost.
 	Reason_REASON_LINK_LOST Reason = 23
+	// The idempotency key is malformed, or was used for another method or request.
+	Reason_REASON_IDEMPOTENCY_KEY Reason = 24
+	// The actor has too many idempotency keys that are younger than ten minutes.
+	Reason_REASON_TOO_MANY_KEYS Reason = 25
 )
 
 // Enum value maps for Reason.
@@ -158,6 +162,8 @@ var (
 		21: "REASON_STORE_FULL",
 		22: "REASON_STORE_FAILED",
 		23: "REASON_LINK_LOST",
+		24: "REASON_IDEMPOTENCY_KEY",
+		25: "REASON_TOO_MANY_KEYS",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":       0,
@@ -184,6 +190,8 @@ var (
 		"REASON_STORE_FULL":        21,
 		"REASON_STORE_FAILED":      22,
 		"REASON_LINK_LOST":         23,
+		"REASON_IDEMPOTENCY_KEY":   24,
+		"REASON_TOO_MANY_KEYS":     25,
 	}
 )
 
@@ -325,7 +333,7 @@ const file_francis_v1_errors_proto_rawDesc = "" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18OUTCOME_NOTHING_HAPPENED\x10\x01\x12\x13\n" +
-	"\x0fOUTCOME_UNKNOWN\x10\x02*\xcb\x04\n" +
+	"\x0fOUTCOME_UNKNOWN\x10\x02*\x81\x05\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_METHOD_FAILED\x10\x01\x12\x13\n" +
@@ -351,7 +359,9 @@ const file_francis_v1_errors_proto_rawDesc = "" +
 	"\x14REASON_ADDRESS_TAKEN\x10\x14\x12\x15\n" +
 	"\x11REASON_STORE_FULL\x10\x15\x12\x17\n" +
 	"\x13REASON_STORE_FAILED\x10\x16\x12\x14\n" +
-	"\x10REASON_LINK_LOST\x10\x17B<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
+	"\x10REASON_LINK_LOST\x10\x17\x12\x1a\n" +
+	"\x16REASON_IDEMPOTENCY_KEY\x10\x18\x12\x18\n" +
+	"\x14REASON_TOO_MANY_KEYS\x10\x19B<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
 
 var (
 	file_francis_v1_errors_proto_rawDescOnce sync.Once

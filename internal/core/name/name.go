@@ -16,6 +16,8 @@ const (
 	MaxType = 128
 	// MaxID is the largest size of an actor id, in bytes.
 	MaxID = 512
+	// MaxKey is the largest size of an idempotency key, in bytes.
+	MaxKey = 255
 )
 
 // CheckType reports why s cannot be an actor type: it must be 1 to [MaxType]
@@ -75,6 +77,26 @@ func plainASCII(s string) bool {
 		}
 	}
 	return true
+}
+
+// CheckKey reports why s cannot be an idempotency key: it must be 1 to [MaxKey] bytes
+// of printable ASCII, which is what an HTTP header holds as it is, without white space
+// at either end.
+func CheckKey(s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("the idempotency key is empty")
+	case len(s) > MaxKey:
+		return fmt.Errorf("the idempotency key has %d bytes; at most %d are allowed", len(s), MaxKey)
+	case strings.TrimSpace(s) != s:
+		return fmt.Errorf("the idempotency key %q begins or ends with white space", s)
+	}
+	for _, r := range s {
+		if r < ' ' || r > '~' {
+			return fmt.Errorf("the idempotency key %q has the character %q; printable ASCII is allowed", s, r)
+		}
+	}
+	return nil
 }
 
 // EscapeID is an id as it travels in a header or in a path: percent-encoded.

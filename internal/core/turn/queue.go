@@ -125,6 +125,10 @@ func (q *Queue[H]) Spoil() {
 // Open reports whether the actor is in memory and sound.
 func (q *Queue[H]) Open() bool { return q.open && !q.spoiled }
 
+// Cold reports whether the actor is not in memory, or about to be loaded by the running
+// ticket.
+func (q *Queue[H]) Cold() bool { return !q.open }
+
 // Idle reports whether no ticket runs or waits.
 func (q *Queue[H]) Idle() bool { return q.running.size == 0 && q.waiting.size == 0 }
 

@@ -33,7 +33,8 @@ type Type struct {
 // Method is one method of an actor type.
 type Method struct {
 	contract.Method
-	Request protoreflect.MessageType
+	// Request and Reply are the message types.
+	Request, Reply protoreflect.MessageType
 	// Run calls the method. The request is a message of the type Request.
 	Run func(ctx context.Context, instance any, turn Turn, req proto.Message) (proto.Message, error)
 }

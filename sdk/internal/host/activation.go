@@ -3,7 +3,6 @@ package host
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -11,12 +10,14 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/core/keys"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
@@ -28,6 +29,7 @@ const hookTimeout = limit.CallTimeout
 // activation is one stay of an actor in memory: the instance that its constructor
 // made, and its state. It belongs to who holds the slot alone; views read it.
 type activation struct {
+	slot  *slot
 	table *table
 	id    string
 	// instance is nil until the constructor has returned.
@@ -38,21 +40,27 @@ type activation struct {
 	// loaded. It never changes: a new epoch is a new activation.
 	epoch uint64
 	shard uint32
-	// identity names the state that is committed; its activation is this one's from
-	// the first commit on.
-	identity *runtimev1.Identity
-	// number is drawn when the actor is loaded, and sequence counts its records.
-	number, sequence uint64
-	// version counts the actor's commits.
-	version uint64
+	// number is drawn when the actor is loaded; it names the records of the activation.
+	number uint64
+	// loaded is true once the actor was read from the runtime.
+	loaded bool
+	// version counts the actor's commits that are durable.
+	version atomic.Uint64
 	// state is the live state; nil for an actor without one.
 	state proto.Message
-	// encoded is the state as it was last loaded or committed: what a turn is
-	// compared with, and what it is rolled back to. Never changed in place.
+	// encoded is the state as the last turn left it: what a turn is compared with, and
+	// what it is rolled back to. Never changed in place.
 	encoded []byte
 	// lent is true once a turn has had the live state: from then on it may change
 	// in any turn.
 	lent bool
+	// keys are the idempotency keys of the actor.
+	keys keys.Index
+
+	// output and replies are guarded by the lock of the slot. replies has those of keys
+	// that are not durable yet.
+	output  output
+	replies map[keys.Digest][]byte
 
 	// mu guards snapshot, which views make when the first of them asks.
 	mu sync.Mutex
@@ -64,46 +72,60 @@ type activation struct {
 // encoding gives equal states equal bytes within one program.
 var encoding = proto.MarshalOptions{Deterministic: true}
 
-// load reads the actor from the runtime.
-func load(r *run, s *slot) (*activation, error) {
+// newActivation makes the activation of the actor that r opens. One with state is
+// loaded.
+func newActivation(r *run, s *slot) (*activation, error) {
 	entry := r.host.cfg.Cluster.Entry(s.table.typ.Type, s.shard)
 	if entry.GetWorker() != r.host.cfg.Cluster.Worker() {
 		return nil, errMoved
 	}
-	a := &activation{table: s.table, id: s.id, shard: s.shard, epoch: entry.GetEpoch(), number: rand.Uint64() | 1}
+	a := &activation{slot: s, table: s.table, id: s.id, shard: s.shard, epoch: entry.GetEpoch(), number: rand.Uint64() | 1}
 	if s.table.typ.StateType == nil {
 		return a, nil
 	}
+	return a, a.load(r)
+}
+
+// load reads the actor from the runtime.
+func (a *activation) load(r *run) error {
 	res, err := r.host.cfg.Cluster.Load((*turnContext)(r), &runtimev1.LoadRequest_Read{Actor: a.actor(), Fence: a.fence()})
 	switch {
 	case err != nil:
-		return nil, r.failed(err, francisv1.Reason_REASON_ACTIVATION_FAILED)
+		return r.failed(err, francisv1.Reason_REASON_ACTIVATION_FAILED)
 	case res.GetVerdict() == runtimev1.Verdict_VERDICT_STALE_EPOCH:
 		ctx, cancel := context.WithTimeout((*turnContext)(r), limit.CallTimeout)
 		defer cancel()
-		return nil, r.elsewhere(ctx, entry)
+		return r.elsewhere(ctx, a.epoch)
 	case res.GetVerdict() == runtimev1.Verdict_VERDICT_DAMAGED:
-		return nil, fault.StateMismatch(r.name(), "its checksum is wrong")
+		return fault.StateMismatch(r.name(), "its checksum is wrong")
 	}
-	return a, a.decode(r, res.GetState())
+	a.loaded = true
+	a.output.base = res.GetState().GetIdentity()
+	a.version.Store(res.GetState().GetVersion())
+	a.knows(res.GetKeys())
+	if a.table.typ.StateType == nil {
+		return nil
+	}
+	return a.decode(r, res.GetState())
 }
 
 // decode takes over the state that was loaded.
 func (a *activation) decode(r *run, stored *runtimev1.State) error {
-	typ := a.table.typ
-	a.state = typ.StateType.New().Interface()
-	if stored.GetIdentity() == nil {
+	a.state = a.table.typ.StateType.New().Interface()
+	if stored.GetIdentity() == nil || stored.GetMessage() == "" {
 		return nil
 	}
-	if want := string(typ.StateType.Descriptor().FullName()); stored.GetMessage() != want {
+	if want := a.table.stateName(); stored.GetMessage() != want {
 		return fault.StateMismatch(r.name(), fmt.Sprintf("it is a %s, and the contract says %s", stored.GetMessage(), want))
 	}
 	if err := proto.Unmarshal(stored.GetData(), a.state); err != nil {
 		return fault.StateMismatch(r.name(), "it does not decode as "+stored.GetMessage())
 	}
-	a.identity, a.version, a.encoded = stored.GetIdentity(), stored.GetVersion(), stored.GetData()
+	a.encoded = stored.GetData()
 	return nil
 }
+
+func (a *activation) name() string { return a.table.typ.Type + "/" + a.id }
 
 func (a *activation) actor() *runtimev1.Actor {
 	return &runtimev1.Actor{Type: a.table.typ.Type, Id: a.id}
@@ -156,73 +178,25 @@ func (a *activation) differs(state proto.Message) bool {
 // scratch holds buffers for states that most turns leave as they were.
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
-// commit stores what the turn r did to the state, and reports whether it did
-// anything.
-func (a *activation) commit(r *run) (committed bool, err error) {
+// changed encodes the state if the turn r changed it; nil if it did not.
+func (a *activation) changed(r *run) ([]byte, error) {
 	if !a.lent {
-		return false, nil
+		return nil, nil
 	}
 	buffer := scratch.Get().(*[]byte)
 	defer scratch.Put(buffer)
 	data, err := encoding.MarshalAppend((*buffer)[:0], a.state)
 	if err != nil {
-		a.rollback()
-		return false, fault.Malformed(connect.CodeInternal, "the state of "+r.name()+" cannot be encoded: "+err.Error())
+		return nil, fault.Malformed(connect.CodeInternal, "the state of "+r.name()+" cannot be encoded: "+err.Error())
 	}
 	*buffer = data
 	if bytes.Equal(data, a.encoded) {
-		return false, nil
+		return nil, nil
 	}
 	if len(data) > r.host.cfg.Limits.State {
-		a.rollback()
-		return false, fault.TooLarge("the state of "+r.name(), len(data), r.host.cfg.Limits.State)
+		return nil, fault.TooLarge("the state of "+r.name(), len(data), r.host.cfg.Limits.State)
 	}
-	return true, a.write(r, bytes.Clone(data))
-}
-
-// write sends the record of a turn and waits until it is durable.
-func (a *activation) write(r *run, data []byte) error {
-	identity := &runtimev1.Identity{Activation: a.number, Sequence: a.sequence + 1}
-	var res *runtimev1.CommitResponse_Result
-	var err error
-	done := make(chan struct{})
-	r.host.cfg.Cluster.Commit(&runtimev1.Record{
-		Actor: a.actor(), Fence: a.fence(), Base: a.identity, Identity: identity,
-		Message: string(a.table.typ.StateType.Descriptor().FullName()), Data: data,
-	}, func(answer *runtimev1.CommitResponse_Result, fault error) {
-		res, err = answer, fault
-		close(done)
-	})
-	<-done
-	switch {
-	case fault.Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL && errors.Is(err, ErrUnsent):
-		a.rollback()
-		return fault.Relayed(err)
-	case errors.Is(err, ErrUnsent):
-		r.slot.spoil()
-		return fault.Superseded(r.name())
-	case err != nil:
-		return a.unanswered(r, err)
-	}
-	switch verdict := res.GetVerdict(); verdict {
-	case runtimev1.Verdict_VERDICT_APPLIED, runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
-		a.identity, a.sequence, a.version = identity, identity.GetSequence(), res.GetVersion()
-		a.encoded, a.snapshot = data, nil
-		return nil
-	case runtimev1.Verdict_VERDICT_STALE_EPOCH, runtimev1.Verdict_VERDICT_STALE_BASE:
-		r.slot.spoil()
-		return fault.Superseded(r.name())
-	default:
-		return a.unanswered(r, fmt.Errorf("the verdict is %v", verdict))
-	}
-}
-
-// unanswered ends a turn of whose record nobody knows whether it was applied.
-func (a *activation) unanswered(r *run, cause error) error {
-	r.slot.spoil()
-	id := callID()
-	r.Log().Error("the commit was not answered", "call", id, "error", cause)
-	return fault.CommitUnanswered(r.name(), id)
+	return append(make([]byte, 0, len(data)), data...), nil
 }
 
 // rollback puts the state back to the end of the previous turn.
@@ -233,7 +207,7 @@ func (a *activation) rollback() {
 	proto.Reset(a.state)
 	if err := proto.Unmarshal(a.encoded, a.state); err != nil {
 		//nolint:forbidigo // a broken invariant: going on would mix two turns
-		panic(fmt.Sprintf("the state of %s/%s was encoded by this host and does not decode: %v", a.table.typ.Type, a.id, err))
+		panic(fmt.Sprintf("the state of %s was encoded by this host and does not decode: %v", a.name(), err))
 	}
 }
 
@@ -258,14 +232,14 @@ func (a *activation) runHook(ctx context.Context, hook func(context.Context)) {
 
 func (a *activation) ID() string { return a.id }
 
-func (a *activation) Version() uint64 { return a.version }
+func (a *activation) Version() uint64 { return a.version.Load() }
 
 func (a *activation) State() proto.Message { return a.shared() }
 
 func (a *activation) OnDeactivate(hook func(context.Context)) { a.hooks = append(a.hooks, hook) }
 
 func (a *activation) Log() *slog.Logger {
-	return a.table.host.cfg.Logger.With("actor", a.table.typ.Type+"/"+a.id)
+	return a.table.host.cfg.Logger.With("actor", a.name())
 }
 
 var _ actor.Activation = (*activation)(nil)

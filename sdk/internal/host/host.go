@@ -72,6 +72,7 @@ type Host struct {
 	types     types
 	deadlines *deadline.Queue
 	pool      *pool
+	budget    budget
 
 	started atomic.Bool
 	// closing is set once no call from outside is accepted any more.

@@ -13,6 +13,7 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/chain"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/name"
@@ -66,6 +67,9 @@ func (h *Host) invoke(ctx context.Context, from origin, call actor.Call) (answer
 	if err != nil {
 		return answer{}, err
 	}
+	if err := r.known(); err != nil {
+		return answer{}, err
+	}
 	for {
 		entry, err := h.locate(r)
 		if err != nil {
@@ -89,6 +93,11 @@ func (h *Host) prepare(ctx context.Context, from origin, call actor.Call) (*run,
 	if err := name.CheckID(call.ID); err != nil {
 		return nil, fault.InvalidID(err.Error())
 	}
+	if call.Key != "" {
+		if err := name.CheckKey(call.Key); err != nil {
+			return nil, fault.InvalidKey(err.Error())
+		}
+	}
 	r := &run{host: h, parent: ctx, from: from, call: call, table: h.types.all()[call.Type]}
 	r.shard = placement.ShardOf(call.ID, placement.Shards)
 	r.link = chain.Link{Parent: from.link, Type: call.Type, ID: call.ID}
@@ -99,7 +108,7 @@ func (h *Host) prepare(ctx context.Context, from origin, call actor.Call) (*run,
 		return nil, err
 	}
 	r.bound()
-	return r, r.known()
+	return r, nil
 }
 
 // known checks that this worker or another one serves the actor type.
@@ -203,21 +212,32 @@ func (h *Host) local(r *run) (answer, error) {
 	if err := r.resolve(); err != nil {
 		return answer{}, err
 	}
+	verdict, parked, err := r.enter()
+	switch {
+	case err != nil:
+		return answer{}, err
+	case parked != nil:
+		return answer{}, r.park(parked)
+	default:
+		return r.result(verdict)
+	}
+}
+
+// enter puts the call into the queue of its actor. While its shard is handed over it
+// returns what to wait for instead.
+func (r *run) enter() (turn.Verdict, <-chan struct{}, error) {
 	for {
 		slot, parked, err := r.table.slot(r)
-		if err != nil {
-			return answer{}, err
-		}
-		if parked != nil {
-			return answer{}, r.park(parked)
+		if err != nil || parked != nil {
+			return 0, parked, err
 		}
 		switch verdict, alive := slot.arrive(r); {
 		case !alive:
 			continue // the slot was dropped between lookup and arrival
 		case verdict == turn.Refused:
-			return answer{}, fault.QueueFull(r.call.Type, r.call.ID, r.table.typ.MaxPending)
+			return 0, nil, fault.QueueFull(r.call.Type, r.call.ID, r.table.typ.MaxPending)
 		default:
-			return r.result(verdict)
+			return verdict, nil, nil
 		}
 	}
 }
@@ -246,6 +266,9 @@ func (r *run) resolve() error {
 	method, ok := r.table.typ.Bound[r.call.Procedure]
 	if !ok {
 		return fault.UnknownMethod(r.call.Type, r.call.Procedure)
+	}
+	if r.call.View && !method.View {
+		return fault.NoView(method.Procedure)
 	}
 	if r.from.view && !method.View {
 		return fault.NotAView(r.from.name(), method.Procedure)
@@ -319,24 +342,26 @@ func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
 		return answer{}, r.unanswered(ctx, err, entry)
 	}
 	if res.GetNotOwner() != nil {
-		return answer{}, r.elsewhere(ctx, entry)
+		return answer{}, r.elsewhere(ctx, entry.GetEpoch())
 	}
 	return r.decode(res.GetReply())
 }
 
 // elsewhere lets the call be sent again when the runtime has told who owns the shard
 // now: what another worker says of it is a reason to wait for that, and no more.
-func (r *run) elsewhere(ctx context.Context, asked *runtimev1.Shard) error {
-	if err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, asked.GetEpoch()+1); err != nil {
+func (r *run) elsewhere(ctx context.Context, asked uint64) error {
+	if err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, asked+1); err != nil {
 		return ended(err)
 	}
 	return errMoved
 }
 
 // unanswered is what the caller is told when a forwarded call brought no reply. A
-// call that never left is sent again, to the next owner if there is one by then.
+// call that never left is sent again, to the next owner if there is one by then, and so
+// is a view whose link was lost.
 func (r *run) unanswered(ctx context.Context, err error, entry *runtimev1.Shard) error {
-	if !errors.Is(err, ErrUnsent) {
+	lostView := r.call.View && fault.Detail(err).GetReason() == francisv1.Reason_REASON_LINK_LOST
+	if !errors.Is(err, ErrUnsent) && !lostView {
 		return fault.Relayed(err)
 	}
 	pause, cancel := context.WithTimeout(ctx, redialPause)
@@ -361,6 +386,7 @@ func (r *run) encode(entry *runtimev1.Shard) (*peerv1.InvokeRequest, error) {
 		Fence:     &runtimev1.Fence{Shard: r.shard, Epoch: entry.GetEpoch()},
 		Codec:     r.call.Codec, Body: r.call.Body,
 		Chain: encodeChain(r.from.link), FromView: r.from.view, Metadata: r.metadata,
+		IdempotencyKey: r.call.Key, View: r.call.View,
 	}
 	if r.call.Codec != 0 {
 		return req, nil

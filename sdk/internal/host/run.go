@@ -12,8 +12,11 @@ import (
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/chain"
+	"github.com/francis-actors/francis/internal/core/gate"
 	"github.com/francis-actors/francis/internal/core/turn"
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
@@ -52,6 +55,14 @@ type run struct {
 
 	// activation is what the method runs on, from admission to the end.
 	activation *activation
+	// keyed is what the actor is asked for a call with an idempotency key; nil for one
+	// without.
+	keyed *keyed
+	// reply and failure are how the method has ended, and change what the turn changed.
+	// They leave when the gate of the activation lets them.
+	reply   answer
+	failure error
+	change  change
 	// own is the state of this view alone, for test kits.
 	own proto.Message
 	// patience is when the steps outside the queue of an actor give up, for a call
@@ -59,6 +70,8 @@ type run struct {
 	patience time.Duration
 	// revoked is set when the worker lost the shard while the method ran.
 	revoked atomic.Bool
+	// waits is true when the reply waits for something after the method has ended.
+	waits bool
 	// returned is true once the method has come back without a panic.
 	returned bool
 	// over is true once the turn has ended: it no longer calls anybody.
@@ -67,11 +80,25 @@ type run struct {
 	// wake tells the caller that it may run (on its own goroutine) or that the
 	// answer is there. It is nil where nobody waits.
 	wake chan struct{}
+	// respond receives the answer to a call of another worker, for which nobody waits
+	// here, and unwatch ends the watch over its context; nil for any other call.
+	respond func(*peerv1.InvokeResponse, error)
+	unwatch func() bool
 	// answered is set by who writes answer and err: the method's end or the
 	// deadline, whichever comes first.
 	answered atomic.Bool
 	answer   answer
 	err      error
+}
+
+// change is what a turn has changed.
+type change struct {
+	// made is true where there is something to commit.
+	made bool
+	// state is the encoded state, and key the reply that is kept for repetitions of the
+	// call; nil without state or key.
+	state []byte
+	key   *runtimev1.Key
 }
 
 // holder is what a queue admits: a run, or the end of an activation.
@@ -83,6 +110,8 @@ type holder interface {
 	revoke()
 	// abort makes the holder give up, because the shutdown grace is over.
 	abort()
+	// doom makes the holder give up, because a commit failed on which it runs.
+	doom()
 }
 
 // origin is what the calls of this run inherit.
@@ -93,17 +122,26 @@ func (r *run) origin() origin {
 // result waits for the answer of a run that has arrived.
 func (r *run) result(verdict turn.Verdict) (answer, error) {
 	switch {
-	case !r.ends && verdict == turn.Admitted:
-		r.execute()
-	case !r.ends:
+	case r.ends:
+		r.await()
+	case verdict == turn.Admitted:
+		r.executeHere()
+	default:
 		<-r.wake
 		if !r.answered.Load() {
-			r.execute()
+			r.executeHere()
 		}
-	default:
-		r.await()
 	}
 	return r.answer, r.err
+}
+
+// executeHere runs the method on the goroutine of its caller, and waits until the reply
+// may leave.
+func (r *run) executeHere() {
+	r.execute()
+	if r.waits {
+		<-r.wake
+	}
 }
 
 // await waits until the method has answered or the call has ended.
@@ -118,6 +156,9 @@ func (r *run) await() {
 		r.host.deadlines.Stop(&r.deadline)
 	}
 }
+
+// gone ends the call because its caller has left.
+func (r *run) gone() { r.end(r.parent.Err()) }
 
 // Wake ends the call because its deadline has passed.
 func (r *run) Wake() { r.end(context.DeadlineExceeded) }
@@ -139,6 +180,9 @@ func (r *run) revoke() {
 	r.revoked.Store(true)
 	r.scope.cancel(context.Canceled)
 }
+
+// doom cancels a run that has seen what did not happen.
+func (r *run) doom() { r.scope.cancel(context.Canceled) }
 
 // abort gives up a run whose host stops.
 func (r *run) abort() {
@@ -162,46 +206,90 @@ func (r *run) finish(a answer, err error) {
 	if !r.answered.CompareAndSwap(false, true) {
 		return
 	}
+	if r.respond != nil {
+		r.responded(a, err)
+		return
+	}
 	r.answer, r.err = a, err
 	if r.wake != nil {
 		r.wake <- struct{}{}
 	}
 }
 
+// leaving is how a run leaves the actor.
+type leaving uint8
+
+const (
+	// untouched is a run that has seen nothing of the actor.
+	untouched leaving = iota
+	// unchanged is one that has seen the actor and changed nothing.
+	unchanged
+	// changed is a turn whose change is to be committed.
+	changed
+)
+
 // execute runs the method. The run has been admitted.
 func (r *run) execute() {
-	var a answer
-	var err error
+	how := unchanged
 	defer func() {
 		if !r.returned {
-			a, err = answer{}, r.crashed(recover())
+			r.failure = r.crashed(recover())
+			r.reply, r.change = answer{}, change{}
+		}
+		if r.activation == nil {
+			how = untouched
 		}
 		r.over.Store(true)
 		r.scope.cancel(context.Canceled)
-		r.slot.leave(&r.ticket)
-		r.finish(a, err)
+		r.slot.depart(r, how)
 	}()
-	a, err = r.perform()
+	how = r.perform()
 	r.returned = true
 }
 
-// perform opens the actor if need be, calls the method, and commits or undoes
-// what it did.
-func (r *run) perform() (answer, error) {
+// perform opens the actor if need be and calls the method. What it leaves in the run is
+// the answer once the gate is open.
+func (r *run) perform() leaving {
+	if err := r.begin(); err != nil {
+		r.failure = r.started(err)
+		return untouched
+	}
+	if r.method.View {
+		r.viewed(r.method.Run((*turnContext)(r), r.activation.instance, r, r.req))
+		return unchanged
+	}
+	if r.repeated() {
+		return unchanged
+	}
+	if r.failure = r.turned(r.method.Run((*turnContext)(r), r.activation.instance, r, r.req)); r.failure != nil {
+		r.reply, r.change = answer{}, change{}
+		r.activation.rollback()
+	}
+	if r.change.made {
+		return changed
+	}
+	return unchanged
+}
+
+// begin makes sure that the method may run here and now.
+func (r *run) begin() error {
 	if err := r.entitled(); err != nil {
-		return answer{}, r.started(err)
+		return err
 	}
 	if err := r.slot.ready(r); err != nil {
-		return answer{}, r.started(err)
+		return err
 	}
-	if r.activation = r.slot.activation; !r.owns() {
-		return answer{}, errMoved
+	a := r.slot.activation
+	if !r.owns(a) {
+		return errMoved
 	}
-	reply, err := r.method.Run((*turnContext)(r), r.activation.instance, r, r.req)
-	if r.method.View {
-		return r.viewed(reply, err)
+	if !r.method.View {
+		if err := r.room(a); err != nil {
+			return err
+		}
 	}
-	return r.turned(reply, err)
+	r.activation = a
+	return nil
 }
 
 // started is what becomes of a call that failed before its method ran. Where that is
@@ -226,66 +314,96 @@ func ended(err error) error {
 	return fault.EndedWaiting(err)
 }
 
-// owns reports whether the activation is still this worker's to run.
-func (r *run) owns() bool {
+// owns reports whether an activation is still this worker's to run.
+func (r *run) owns(a *activation) bool {
 	cluster := r.host.cfg.Cluster
 	entry := cluster.Entry(r.link.Type, r.shard)
-	return !r.revoked.Load() && entry.GetEpoch() == r.activation.epoch && entry.GetWorker() == cluster.Worker()
+	return !r.revoked.Load() && entry.GetEpoch() == a.epoch && entry.GetWorker() == cluster.Worker()
 }
 
-// turned ends a turn: by a commit, or as if it had never been.
-func (r *run) turned(reply proto.Message, err error) (answer, error) {
+// turned ends a turn whose method has returned: an error of it undoes the turn.
+func (r *run) turned(reply proto.Message, err error) error {
 	if err != nil {
-		return answer{}, r.undone(r.failed(err, francisv1.Reason_REASON_METHOD_FAILED))
+		return r.failed(err, francisv1.Reason_REASON_METHOD_FAILED)
 	}
-	a, err := r.copyReply(reply)
+	if r.reply, err = r.copyReply(reply); err != nil {
+		return err
+	}
+	if err := r.remember(reply); err != nil {
+		return err
+	}
+	state, err := r.activation.changed(r)
 	if err != nil {
-		return answer{}, r.undone(err)
+		return err
 	}
-	committed, err := r.activation.commit(r)
-	if err != nil {
-		return answer{}, err
+	if state != nil {
+		r.activation.encoded, r.activation.snapshot = state, nil
 	}
-	if committed {
-		return a, nil
+	if r.change.made = state != nil || r.change.key != nil; r.change.made {
+		r.change.state = r.activation.encoded
 	}
-	return a, r.confirm()
+	return nil
 }
 
-// undone rolls the state back and returns err.
-func (r *run) undone(err error) error {
-	r.activation.rollback()
-	if lost := r.confirm(); lost != nil {
-		return lost
-	}
-	return err
-}
-
-// confirm makes sure that a turn without a commit was still this worker's to run
-// when it ended; a commit is proven by the runtime.
-func (r *run) confirm() error {
-	err := r.entitled()
-	if r.revoked.Load() || err == nil && !r.owns() {
-		return fault.Superseded(r.name())
-	}
-	return err
-}
-
-// viewed ends a view. One whose worker has lost the shard runs again elsewhere.
-func (r *run) viewed(reply proto.Message, err error) (answer, error) {
+// viewed ends a view.
+func (r *run) viewed(reply proto.Message, err error) {
 	if r.own != nil && r.activation.differs(r.own) {
 		r.host.cfg.ViewWrote(r.name(), shortName(r.method.Procedure))
 	}
-	if err := r.entitled(); err != nil {
-		return answer{}, r.started(err)
-	}
-	if !r.owns() {
-		return answer{}, errMoved
-	}
 	if err != nil {
-		return answer{}, r.failed(err, francisv1.Reason_REASON_METHOD_FAILED)
+		r.failure = r.failed(err, francisv1.Reason_REASON_METHOD_FAILED)
+		return
 	}
-	return r.copyReply(reply)
+	r.reply, r.failure = r.copyReply(reply)
+}
+
+// told lets the answer leave, or replaces it, once it is known what became of what the
+// run has done and seen.
+func (r *run) told(outcome gate.Outcome, why reasons) {
+	switch {
+	case outcome != gate.Durable:
+		r.finish(answer{}, why.of(outcome))
+	case r.change.made: // the runtime has proven that the actor was this worker's
+		r.finish(r.reply, r.failure)
+	default:
+		r.confirm(r.host.cfg.Cluster.Active())
+	}
+}
+
+// confirm answers a run that has committed nothing, as soon as the lease is active.
+func (r *run) confirm(active bool) { //nolint:revive // it is what the caller has seen, no mode
+	if active {
+		r.finish(r.confirmed())
+		return
+	}
+	r.host.pool.run(confirming{r})
+}
+
+// confirmed is the answer of a run that has committed nothing, if the actor was still
+// this worker's when it ended. A view runs again elsewhere.
+func (r *run) confirmed() (answer, error) {
+	switch {
+	case r.owns(r.activation):
+		return r.reply, r.failure
+	case r.method.View:
+		return answer{}, errMoved
+	default:
+		return answer{}, fault.Superseded(r.name())
+	}
+}
+
+// confirming answers a run that has ended while the lease had lapsed.
+type confirming struct{ run *run }
+
+func (c confirming) execute() {
+	r := c.run
+	ctx, cancel := r.waiting()
+	defer cancel()
+	if err := r.host.cfg.Cluster.Pass(ctx); err != nil && !r.revoked.Load() {
+		r.finish(answer{}, ended(err))
+		return
+	}
+	r.finish(r.confirmed())
 }
 
 // copyReply copies or encodes what the method returned, so that the caller owns it:
@@ -340,7 +458,7 @@ func (r *run) name() string { return r.link.Type + "/" + r.link.ID }
 
 func (r *run) ID() string { return r.link.ID }
 
-func (r *run) Version() uint64 { return r.activation.version }
+func (r *run) Version() uint64 { return r.activation.version.Load() }
 
 func (r *run) State() proto.Message {
 	if !r.method.View {
@@ -367,6 +485,9 @@ func (r *run) Invoke(ctx context.Context, call actor.Call) (proto.Message, error
 		return nil, fault.TurnOver(r.name())
 	case r.revoked.Load():
 		return nil, fault.Superseded(r.name())
+	}
+	if err := r.activation.settled(ctx); err != nil {
+		return nil, ended(err)
 	}
 	a, err := r.host.invoke(ctx, r.origin(), call)
 	return a.reply, err

@@ -18,53 +18,86 @@ import (
 )
 
 // Serve takes a call that another worker has forwarded, and calls answer, once, on any
-// goroutine, also before it returns. Where this worker is not the owner, the answer
-// names who is.
+// goroutine, also before it returns. The call is in the queue of its actor when Serve
+// returns, unless something has to be waited for first. Where this worker is not the
+// owner, the answer names who is. The context ends when the caller has left, and need
+// not end otherwise.
 func (h *Host) Serve(ctx context.Context, req *peerv1.InvokeRequest, answer func(*peerv1.InvokeResponse, error)) {
-	go func() { answer(h.serve(ctx, req)) }()
+	r, err := h.received(ctx, req)
+	if err != nil {
+		answer(nil, err)
+		return
+	}
+	r.respond = answer
+	epoch := req.GetFence().GetEpoch()
+	if r.table == nil || h.cfg.Cluster.Entry(r.call.Type, r.shard).GetEpoch() < epoch {
+		go r.serveLate(epoch)
+		return
+	}
+	r.serve()
 }
 
-func (h *Host) serve(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+// received is the run of a forwarded call.
+func (h *Host) received(ctx context.Context, req *peerv1.InvokeRequest) (*run, error) {
 	if req.GetCodec() == peerv1.Codec_CODEC_UNSPECIFIED {
 		return nil, fault.Malformed(connect.CodeInvalidArgument, "the forwarded call names no codec")
 	}
-	r, err := h.prepare(ctx, remoteOrigin(req), actor.Call{
-		Type: req.GetActor().GetType(), ID: req.GetActor().GetId(), Procedure: req.GetProcedure(),
-		Codec: req.GetCodec(), Body: req.GetBody(), Timeout: remoteTimeout(req),
+	return h.prepare(ctx, remoteOrigin(req), actor.Call{
+		Type: req.GetActor().GetType(), ID: req.GetActor().GetId(), Procedure: req.GetProcedure(), View: req.GetView(),
+		Codec: req.GetCodec(), Body: req.GetBody(), Timeout: remoteTimeout(req), Key: req.GetIdempotencyKey(),
 	})
-	if err != nil {
-		return nil, err
-	}
-	entry, err := h.caughtUp(r, req.GetFence().GetEpoch())
-	if err != nil {
-		return nil, err
-	}
-	if entry.GetWorker() != h.cfg.Cluster.Worker() {
-		return notOwner(entry), nil
-	}
-	a, err := h.local(r)
-	if errors.Is(err, errMoved) {
-		return notOwner(h.cfg.Cluster.Entry(r.call.Type, r.shard)), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_Reply{Reply: a.encoded}}, nil
 }
 
-// caughtUp is the entry of the shard that the call was routed by, or a newer one:
-// the caller may have heard of it before we have.
-func (h *Host) caughtUp(r *run, epoch uint64) (*runtimev1.Shard, error) {
-	entry := h.cfg.Cluster.Entry(r.call.Type, r.shard)
-	if entry.GetEpoch() >= epoch {
-		return entry, nil
+// serveLate serves a call that was routed by a newer table than this worker's, or to a
+// type that it does not know yet.
+func (r *run) serveLate(epoch uint64) {
+	if err := r.known(); err != nil {
+		r.finish(answer{}, err)
+		return
 	}
 	ctx, cancel := r.waiting()
-	defer cancel()
-	if err := h.cfg.Cluster.Await(ctx, r.call.Type, r.shard, epoch); err != nil {
-		return nil, ended(err)
+	err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, epoch)
+	cancel()
+	if err != nil {
+		r.finish(answer{}, ended(err))
+		return
 	}
-	return h.cfg.Cluster.Entry(r.call.Type, r.shard), nil
+	r.serve()
+}
+
+// serve puts a forwarded call into the queue of its actor.
+func (r *run) serve() {
+	cluster := r.host.cfg.Cluster
+	if cluster.Entry(r.call.Type, r.shard).GetWorker() != cluster.Worker() {
+		r.finish(answer{}, errMoved)
+		return
+	}
+	if err := r.resolve(); err != nil {
+		r.finish(answer{}, err)
+		return
+	}
+	switch _, parked, err := r.enter(); {
+	case err != nil:
+		r.finish(answer{}, err)
+	case parked != nil:
+		go func() { r.finish(answer{}, r.park(parked)) }()
+	}
+}
+
+// responded sends the answer to the worker that has forwarded the call.
+func (r *run) responded(a answer, err error) {
+	if r.unwatch != nil {
+		r.unwatch()
+	}
+	r.host.deadlines.Stop(&r.deadline)
+	switch {
+	case errors.Is(err, errMoved):
+		r.respond(notOwner(r.host.cfg.Cluster.Entry(r.call.Type, r.shard)), nil)
+	case err != nil:
+		r.respond(nil, err)
+	default:
+		r.respond(&peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_Reply{Reply: a.encoded}}, nil)
+	}
 }
 
 func notOwner(entry *runtimev1.Shard) *peerv1.InvokeResponse {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/gate"
 	"github.com/francis-actors/francis/internal/core/turn"
 	"github.com/francis-actors/francis/internal/deadline"
 )
@@ -17,7 +19,7 @@ type slot struct {
 	id    string
 	shard uint32
 
-	// mu guards everything below but the activation.
+	// mu guards everything below, and what leaves the activation.
 	mu    sync.Mutex
 	queue turn.Queue[holder]
 	// dead is set once the slot is out of the table; who holds it looks again.
@@ -28,7 +30,7 @@ type slot struct {
 	// watched is true while idle is set.
 	watched bool
 
-	// activation belongs to who was admitted alone; views only read it.
+	// activation is changed by who was admitted alone, under mu.
 	activation *activation
 }
 
@@ -44,11 +46,14 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 	if verdict == turn.Refused {
 		return verdict, true
 	}
-	if r.ends || verdict == turn.Queued {
+	if r.respond == nil && (r.ends || verdict == turn.Queued) {
 		r.wake = make(chan struct{}, 2)
 	}
 	if r.due > 0 {
 		s.table.host.deadlines.Set(&r.deadline, r, r.due)
+	}
+	if r.respond != nil {
+		r.unwatch = context.AfterFunc(r.parent, r.gone)
 	}
 	if r.ends && verdict == turn.Admitted {
 		r.admitted()
@@ -72,9 +77,11 @@ func (s *slot) ready(r *run) error {
 	if !r.ticket.Opens() {
 		return nil
 	}
-	s.retire()
+	if err := s.retire((*turnContext)(r)); err != nil {
+		return ended(err)
+	}
 	if err := s.open(r); err != nil {
-		s.retire()
+		_ = s.retire(s.table.host.ctx) // it has no records
 		return err
 	}
 	s.mu.Lock()
@@ -84,10 +91,48 @@ func (s *slot) ready(r *run) error {
 	return nil
 }
 
-// leave ends the use of the actor by an admitted ticket.
-func (s *slot) leave(t *turn.Ticket[holder]) {
+// depart ends the use of the actor by the run r, and sends what it changed. Its answer
+// leaves when everything is durable that it has seen or done.
+func (s *slot) depart(r *run, how leaving) {
+	active := how == changed || r.host.cfg.Cluster.Active()
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	verdict, record := s.pass(r, how)
+	r.waits = verdict == gate.Wait || !active && how == unchanged
+	if r.waits && r.wake == nil && r.respond == nil {
+		r.wake = make(chan struct{}, 1)
+	}
+	s.leave(&r.ticket)
+	s.mu.Unlock()
+	switch {
+	case record != nil:
+		r.activation.send(record)
+	case verdict == gate.Broken:
+		r.told(gate.Nothing, r.activation.superseded())
+	case how == untouched:
+		r.finish(r.reply, r.failure)
+	case verdict == gate.Open && how == unchanged:
+		r.confirm(active)
+	case verdict == gate.Open:
+		r.told(gate.Durable, reasons{})
+	}
+}
+
+// pass brings a run to the gate, and returns the record that is to be sent now; nil for
+// none. The slot is locked.
+func (s *slot) pass(r *run, how leaving) (gate.Verdict, *runtimev1.Record) {
+	switch how {
+	case changed:
+		verdict := r.activation.stage(r)
+		return verdict, r.activation.dispatch()
+	case unchanged:
+		return r.activation.output.gate.Follow(r), nil
+	default:
+		return gate.Open, nil
+	}
+}
+
+// leave ends the use of the actor by an admitted ticket. The slot is locked.
+func (s *slot) leave(t *turn.Ticket[holder]) {
 	s.queue.Leave(t)
 	s.admitNext()
 	s.used = s.table.host.deadlines.Now()
@@ -161,14 +206,19 @@ func (e *ending) revoke() {}
 // abort lets the ending stand: it is what a shutdown waits for.
 func (e *ending) abort() {}
 
+// doom lets the ending stand.
+func (e *ending) doom() {}
+
 func (e *ending) execute() {
 	s := e.slot
-	s.retire()
+	_ = s.retire(s.table.host.ctx) // which has ended when the host has given up what is pending
 	s.spoil()
 	if s.table.drop(s) {
 		s.table.host.deadlines.Stop(&s.idle)
 	} else {
+		s.mu.Lock()
 		s.leave(&e.ticket)
+		s.mu.Unlock()
 	}
 	if e.done != nil {
 		close(e.done)
@@ -198,27 +248,38 @@ func (s *slot) abort() {
 	for _, h := range holders {
 		h.abort()
 	}
+	s.forsake()
 }
 
-// retire ends the activation, if there is one, through the hooks of its actor.
-// The caller holds the slot alone.
-func (s *slot) retire() {
-	if s.activation == nil {
-		return
+// retire ends the activation, if there is one, through the hooks of its actor, and when
+// its records are answered: until then nobody knows the state of the actor. It fails
+// when ctx ends first. The caller holds the slot alone.
+func (s *slot) retire(ctx context.Context) error {
+	a := s.activation
+	if a == nil {
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(s.table.host.ctx, hookTimeout)
+	hooks, cancel := context.WithTimeout(s.table.host.ctx, hookTimeout)
 	defer cancel()
-	s.activation.deactivate(ctx)
+	a.deactivate(hooks)
+	if err := a.answeredAll(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
 	s.activation = nil
+	s.mu.Unlock()
+	return nil
 }
 
 // open loads the actor and constructs its instance. The caller holds the slot
 // alone.
 func (s *slot) open(r *run) error {
-	a, err := load(r, s)
+	a, err := newActivation(r, s)
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
 	s.activation = a
+	s.mu.Unlock()
 	return a.construct(r)
 }

@@ -106,6 +106,14 @@ func (s *shard) slot(t *table, r *run) *slot {
 	return made
 }
 
+// stateName is the full name of the state's message; "" for a type without state.
+func (t *table) stateName() string {
+	if t.typ.StateType == nil {
+		return ""
+	}
+	return string(t.typ.StateType.Descriptor().FullName())
+}
+
 // timeout is the deadline that the contract gives to a call that brings none; 0 is
 // none, also for a type that this host does not serve.
 func (t *table) timeout(procedure string) time.Duration {

@@ -1,0 +1,258 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/core/gate"
+	"github.com/francis-actors/francis/internal/fault"
+)
+
+// waiter waits for what is pending in an activation.
+type waiter interface {
+	// told is called once, without a lock. It does not block.
+	told(outcome gate.Outcome, why reasons)
+}
+
+// reasons are what callers are told of a record that was not applied, or is not known
+// to be: the error of those to whom nothing happened, and of the others.
+type reasons struct{ nothing, unknown error }
+
+// of is the error that belongs to an outcome.
+func (r reasons) of(outcome gate.Outcome) error {
+	if outcome == gate.Unknown {
+		return r.unknown
+	}
+	return r.nothing
+}
+
+// output is what leaves an activation: its gate, and the records that pass it. It is
+// guarded by the lock of the slot.
+type output struct {
+	gate gate.Gate[waiter]
+	// next accumulates what is to be sent, and flight is on its way; nil for none.
+	next, flight *runtimev1.Record
+	// accumulated and sent are what they hold of the budget of the host, in bytes.
+	accumulated, sent int
+	// crowded is true while so much has accumulated that the next turn has to wait.
+	crowded atomic.Bool
+	// base is the identity of the last record that is durable; nil for none.
+	base *runtimev1.Identity
+	// sequence counts the records that were sent.
+	sequence uint64
+}
+
+// stage lets the turn r wait for the next record, to which it adds what it changed.
+// The slot is locked.
+func (a *activation) stage(r *run) gate.Verdict {
+	o := &a.output
+	verdict := o.gate.Stage(r, len(r.change.key.GetReply()))
+	if verdict == gate.Broken {
+		return verdict
+	}
+	if o.next == nil {
+		o.next = &runtimev1.Record{Actor: a.actor(), Fence: a.fence(), Message: a.table.stateName()}
+	}
+	a.keep(r)
+	a.hold(len(r.change.state) - len(o.next.GetData()) + len(r.change.key.GetReply()))
+	o.next.Data = r.change.state
+	if o.gate.Full() {
+		o.crowded.Store(true)
+	}
+	return verdict
+}
+
+// hold takes bytes of the budget of the host for what accumulates.
+func (a *activation) hold(bytes int) {
+	a.output.accumulated += bytes
+	a.table.host.budget.add(bytes)
+}
+
+// free gives back what the record in flight held of it.
+func (a *activation) free() {
+	a.table.host.budget.add(-a.output.sent)
+	a.output.sent = 0
+}
+
+// dispatch returns the record that is to be sent now; nil for none. The slot is locked.
+func (a *activation) dispatch() *runtimev1.Record {
+	o := &a.output
+	if !o.gate.Send() {
+		return nil
+	}
+	o.sequence++
+	o.flight, o.next = o.next, nil
+	o.sent, o.accumulated = o.accumulated, 0
+	o.crowded.Store(false)
+	o.flight.Base = o.base
+	o.flight.Identity = &runtimev1.Identity{Activation: a.number, Sequence: o.sequence}
+	return o.flight
+}
+
+// discard drops what has accumulated.
+func (a *activation) discard() {
+	a.hold(-a.output.accumulated)
+	a.output.next = nil
+}
+
+// send sends a record.
+func (a *activation) send(record *runtimev1.Record) {
+	a.table.host.cfg.Cluster.Commit(record, a.answered)
+}
+
+// answered takes the answer to the record in flight: lets those go that waited for it,
+// and sends the next one.
+func (a *activation) answered(res *runtimev1.CommitResponse_Result, err error) {
+	s := a.slot
+	s.mu.Lock()
+	if a.output.gate.Broken() { // the host has given up; nobody waits
+		s.mu.Unlock()
+		return
+	}
+	told, why := a.judge(res, err)
+	a.free()
+	next := a.dispatch()
+	var doomed []holder
+	if a.output.gate.Broken() {
+		a.discard()
+		doomed = s.doom()
+	}
+	s.mu.Unlock()
+
+	if next != nil {
+		a.send(next)
+	}
+	for _, h := range doomed {
+		h.doom()
+	}
+	for _, t := range told {
+		t.Waiter.told(t.Outcome, why)
+	}
+}
+
+// judge says what an answer to the record in flight means. The slot is locked.
+func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]gate.Told[waiter], reasons) {
+	o := &a.output
+	flight := o.flight
+	o.flight = nil
+	switch answer := res.GetVerdict(); {
+	case fault.Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL && errors.Is(err, ErrUnsent):
+		return o.gate.Refused(), reasons{nothing: fault.Relayed(err)}
+	case errors.Is(err, ErrUnsent),
+		err == nil && (answer == runtimev1.Verdict_VERDICT_STALE_EPOCH || answer == runtimev1.Verdict_VERDICT_STALE_BASE):
+		return o.gate.Refused(), a.superseded()
+	case err == nil && (answer == runtimev1.Verdict_VERDICT_APPLIED || answer == runtimev1.Verdict_VERDICT_ALREADY_APPLIED):
+		o.base = flight.GetIdentity()
+		a.version.Store(res.GetVersion())
+		for _, key := range flight.GetKeys() {
+			delete(a.replies, digestIn(key.GetDigest()))
+		}
+		return o.gate.Applied(), reasons{}
+	default:
+		return o.gate.Lost(), a.unanswered(answer, err)
+	}
+}
+
+func (a *activation) superseded() reasons { return reasons{nothing: fault.Superseded(a.name())} }
+
+// unanswered is what callers are told of a record of which nobody knows whether it was
+// applied.
+func (a *activation) unanswered(answer runtimev1.Verdict, err error) reasons {
+	if err == nil {
+		err = fmt.Errorf("the verdict is %v", answer)
+	}
+	id := callID()
+	a.Log().Error("a commit was not answered", "call", id, "error", err)
+	return reasons{nothing: fault.Superseded(a.name()), unknown: fault.CommitUnanswered(a.name(), id)}
+}
+
+// doom ends an activation of which a record was refused or lost: whoever runs on it is
+// cancelled, and who comes next opens the actor anew. It returns who runs. The slot is
+// locked.
+func (s *slot) doom() []holder {
+	if s.queue.Cold() { // who opens the actor anew waits for this answer already
+		return nil
+	}
+	idle := s.queue.Idle()
+	running := s.queue.Running()
+	s.queue.Spoil()
+	if idle && !s.dead {
+		s.end(nil)
+	}
+	return running
+}
+
+// forsake gives up what is pending, because the host stops.
+func (s *slot) forsake() {
+	s.mu.Lock()
+	a := s.activation
+	if a == nil || !a.output.gate.Pending() {
+		s.mu.Unlock()
+		return
+	}
+	told := a.output.gate.Lost()
+	a.free()
+	a.discard()
+	s.mu.Unlock()
+	why := a.unanswered(0, errStopped)
+	for _, t := range told {
+		t.Waiter.told(t.Outcome, why)
+	}
+}
+
+var errStopped = errors.New("the host stopped before the runtime had answered")
+
+// passage is a waiter that somebody waits for.
+type passage chan error
+
+func (p passage) told(outcome gate.Outcome, why reasons) {
+	if outcome == gate.Durable {
+		p <- nil
+		return
+	}
+	p <- why.nothing
+}
+
+// answeredAll waits until every record of the activation is answered, or ctx ends.
+func (a *activation) answeredAll(ctx context.Context) error {
+	if err := a.settled(ctx); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// settled waits until everything that happened in the activation before now is durable.
+// It fails when ctx ends first, and when it will never be.
+func (a *activation) settled(ctx context.Context) error {
+	p := make(passage, 1)
+	a.slot.mu.Lock()
+	verdict := a.output.gate.Follow(p)
+	a.slot.mu.Unlock()
+	switch verdict {
+	case gate.Open:
+		return nil
+	case gate.Broken:
+		return fault.Superseded(a.name())
+	}
+	select {
+	case err := <-p:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// room waits while so much is pending, of this activation or of all, that one more turn
+// would hold too much memory.
+func (r *run) room(a *activation) error {
+	if a.output.crowded.Load() {
+		if err := a.settled((*turnContext)(r)); err != nil {
+			return ended(err)
+		}
+	}
+	return ended(r.host.budget.wait((*turnContext)(r)))
+}
