@@ -170,6 +170,13 @@ func checkState(record *runtimev1.Record) error {
 	if size := len(record.GetData()); size > limit.MaxState {
 		return fault.TooLarge("the state of "+record.GetActor().GetType()+"/"+record.GetActor().GetId(), size, limit.MaxState)
 	}
+	kept := 0
+	for _, key := range record.GetKeys() {
+		kept += len(key.GetReply())
+	}
+	if kept > limit.MaxKept {
+		return fault.TooLarge("the replies that a record of "+record.GetActor().GetType()+"/"+record.GetActor().GetId()+" keeps", kept, limit.MaxKept)
+	}
 	if size := len(record.GetMessage()); size > maxMessageName {
 		return malformed(fmt.Errorf("the name of the state's message has %d bytes; at most %d are allowed", size, maxMessageName))
 	}

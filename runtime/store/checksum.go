@@ -9,12 +9,13 @@ import (
 )
 
 // Checksum is what a driver stores beside the state of an actor, and compares when
-// it reads it: the xxHash64 of type, id, identity, version, message and data. It
+// it reads it: the xxHash64 of type, id, identity, version, message and data, and of when
+// the actor got its last idempotency key, in Unix seconds, 0 for never. It
 // finds what a disk or a hand has changed in a row, and a row under the wrong key; it
 // is no defence against somebody who means it.
 //
 // Stored state depends on it: it must never change.
-func Checksum(actor *runtimev1.Actor, state *runtimev1.State) uint64 {
+func Checksum(actor *runtimev1.Actor, state *runtimev1.State, keyed int64) uint64 {
 	var sum Sum
 	sum.String(actor.GetType())
 	sum.String(actor.GetId())
@@ -23,6 +24,27 @@ func Checksum(actor *runtimev1.Actor, state *runtimev1.State) uint64 {
 	sum.Uint(state.GetVersion())
 	sum.String(state.GetMessage())
 	sum.Bytes(state.GetData())
+	sum.Uint(uint64(keyed))
+	return sum.Value()
+}
+
+// KeyChecksum is what a driver stores beside an idempotency key of an actor, which was
+// committed at since, in Unix seconds, and ReplyChecksum beside its reply.
+func KeyChecksum(actor *runtimev1.Actor, key *runtimev1.Key, since int64) uint64 {
+	var sum Sum
+	sum.String(actor.GetType())
+	sum.String(actor.GetId())
+	sum.Bytes(key.GetDigest())
+	sum.Bytes(key.GetRequest())
+	sum.Uint(uint64(since))
+	return sum.Value()
+}
+
+// ReplyChecksum is the checksum of the reply that is kept for a key.
+func ReplyChecksum(key *runtimev1.Key) uint64 {
+	var sum Sum
+	sum.Bytes(key.GetDigest())
+	sum.Bytes(key.GetReply())
 	return sum.Value()
 }
 

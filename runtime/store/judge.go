@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/keys"
 )
 
 // Judge says what becomes of a record whose worker owns the actor's shard, when last
@@ -55,6 +56,24 @@ func checkRecord(record *runtimev1.Record) error {
 		return fmt.Errorf("its base is not before it")
 	case record.GetMessage() == "" && len(record.GetData()) > 0:
 		return fmt.Errorf("it has data and no message")
+	}
+	return checkKeys(record)
+}
+
+// checkKeys bounds the keys of a record; the turns that accumulate in it are fewer.
+func checkKeys(record *runtimev1.Record) error {
+	if len(record.GetKeys()) > keys.MaxRecord || len(record.GetForgotten()) > keys.MaxRecord {
+		return fmt.Errorf("it has more than %d keys", keys.MaxRecord)
+	}
+	for _, key := range record.GetKeys() {
+		if len(key.GetDigest()) != len(keys.Digest{}) || len(key.GetRequest()) != len(keys.Digest{}) {
+			return fmt.Errorf("the digests of a key have %d bytes each", len(keys.Digest{}))
+		}
+	}
+	for _, digest := range record.GetForgotten() {
+		if len(digest) != len(keys.Digest{}) {
+			return fmt.Errorf("the digest of a key has %d bytes", len(keys.Digest{}))
+		}
 	}
 	return nil
 }

@@ -51,7 +51,8 @@ func TestJudge(t *testing.T) {
 // The value is fixed: there are stores that hold it.
 func TestChecksumGolden(t *testing.T) {
 	t.Parallel()
-	if got := store.Checksum(state()); got != 0x66e5c1d8f5055977 {
+	actor, committed := state()
+	if got := store.Checksum(actor, committed, 1_700_000_000); got != 0xc505c77fe903be5d {
 		t.Errorf("%#x", got)
 	}
 }
@@ -70,11 +71,15 @@ func TestChecksumCoversAll(t *testing.T) {
 		"data":       func(_ *runtimev1.Actor, s *runtimev1.State) { s.Data = []byte("datb") },
 		"no data":    func(_ *runtimev1.Actor, s *runtimev1.State) { s.Data = nil },
 	}
-	whole := store.Checksum(state())
+	actor, committed := state()
+	whole := store.Checksum(actor, committed, 5)
+	if store.Checksum(actor, committed, 6) == whole {
+		t.Error("a change of when it was keyed is not seen")
+	}
 	for name, change := range changes {
 		actor, changed := state()
 		change(actor, changed)
-		if store.Checksum(actor, changed) == whole {
+		if store.Checksum(actor, changed, 5) == whole {
 			t.Errorf("a change of %s is not seen", name)
 		}
 	}

@@ -35,7 +35,8 @@ type Members interface {
 	// gone.
 	Evict(ctx context.Context, worker string, heirs []Assignment) (bool, Placed, error)
 	// Forget drops the workers that have been dead, and the identities of the actors
-	// that have been without state, for longer than age on the store's own clock. It
+	// that have been without state or live keys, for longer than age on the store's own
+	// clock, and the keys that have expired. It
 	// does a bounded piece of that and returns whether there is more.
 	Forget(ctx context.Context, age time.Duration) (more bool, err error)
 }

@@ -12,6 +12,11 @@ type Records interface {
 	// APPLIED with the state, STALE_EPOCH when the worker does not own the actor's
 	// shard at that epoch, DAMAGED when the stored state does not fit its checksum.
 	// It sees every record that was acknowledged before it.
+	//
+	// Beside the state a read brings the idempotency keys of the actor that are younger
+	// than keys.Life by the store's clock, without their replies: the oldest first, and
+	// the youngest keys.Max of them. One that recalls a key brings that key with its
+	// reply instead of the state; no key when it has expired.
 	Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error)
 	// Commit writes records of a worker, together with those of other calls in one
 	// transaction, and answers each, in order: APPLIED, ALREADY_APPLIED, STALE_EPOCH
@@ -20,7 +25,8 @@ type Records interface {
 	//
 	// A call carries at most one record of an actor, and every record is well formed;
 	// otherwise the call is ErrInvalid and nothing of it happens. A record without a
-	// message leaves the actor without state: only its identity stays, until Forget.
+	// message leaves the actor without state: only its identity and its keys stay, until
+	// Forget.
 	//
 	// After ErrFull nothing was written; after any other error it is unknown, and the
 	// same records sent again tell.

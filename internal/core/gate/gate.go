@@ -15,14 +15,18 @@
 // these returns who may go, and what they are told.
 package gate
 
-import "github.com/francis-actors/francis/internal/mutant"
+import (
+	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/mutant"
+)
 
 const (
 	// MaxTurns is how many turns accumulate into one record.
 	MaxTurns = 1024
 	// MaxBytes is how large the replies may be together that the record keeps for
-	// repetitions. With the last of them and the state, a record has at most 4 MiB.
-	MaxBytes = 2 << 20
+	// repetitions, before the last of them. With that one and the state, a record has at
+	// most 4 MiB.
+	MaxBytes = limit.MaxKept - limit.MaxReplyKept
 )
 
 // Outcome is what a waiter is told.

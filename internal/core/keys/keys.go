@@ -15,6 +15,8 @@ const (
 	Life = 24 * time.Hour
 	// Max is how many keys of one actor are kept.
 	Max = 10_000
+	// MaxRecord is how many keys one record brings, or forgets.
+	MaxRecord = 1024
 	// Youngest is how long a key is kept at least.
 	Youngest = 10 * time.Minute
 )

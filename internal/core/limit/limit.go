@@ -21,6 +21,10 @@ const (
 	MaxMessage = 4 << 20
 	// MaxState is the largest state of an actor, in encoded bytes.
 	MaxState = 1 << 20
+	// MaxReplyKept is the largest reply that is kept because its call has an idempotency
+	// key, and MaxKept are all those of one record together.
+	MaxReplyKept = 1 << 20
+	MaxKept      = 3 << 20
 	// MaxMetadata is the largest metadata of a call: the bytes of all keys and
 	// values together.
 	MaxMetadata = 4 << 10

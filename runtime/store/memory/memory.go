@@ -25,6 +25,7 @@ type Store struct {
 	table  *cluster.Table
 	actors map[actorKey]row
 	closed bool
+	now    func() time.Time
 
 	failed chan struct{}
 }
@@ -36,11 +37,23 @@ type row struct {
 	state *runtimev1.State
 	// emptied is when the actor lost its state; zero while it has one.
 	emptied time.Time
+	// keys are its idempotency keys, the oldest first.
+	keys []key
+}
+
+// key is an idempotency key, with its reply, and when it was committed.
+type key struct {
+	*runtimev1.Key
+	since time.Time
 }
 
 // New is an empty store of a new cluster.
-func New() *Store {
+func New() *Store { return NewAt(time.Now) }
+
+// NewAt is an empty store with a clock of its own, for tests.
+func NewAt(now func() time.Time) *Store {
 	s := &Store{
+		now:    now,
 		table:  cluster.NewTable(store.Cluster{ID: rand.Text(), Generation: 1}),
 		actors: map[actorKey]row{},
 		failed: make(chan struct{}),

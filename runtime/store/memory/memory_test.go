@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
@@ -10,5 +11,5 @@ import (
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(testing.TB) store.Store { return memory.New() })
+	storetest.Run(t, func(_ testing.TB, now func() time.Time) store.Store { return memory.NewAt(now) })
 }

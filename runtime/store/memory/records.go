@@ -26,11 +26,17 @@ func (s *Store) load(worker string, read *runtimev1.LoadRequest_Read) *runtimev1
 	if !s.table.Owns(worker, read.GetActor(), read.GetFence()) {
 		return &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_EPOCH}
 	}
-	state := s.actors[keyOf(read.GetActor())].state
-	if state == nil {
-		state = &runtimev1.State{}
+	row := s.actors[keyOf(read.GetActor())]
+	result := &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED}
+	if digest := read.GetRecall(); len(digest) > 0 {
+		result.Keys = row.recall(digest, s.now())
+		return result
 	}
-	return &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, State: state}
+	if result.State = row.state; result.State == nil {
+		result.State = &runtimev1.State{}
+	}
+	result.Keys = row.heads(s.now())
+	return result
 }
 
 // Commit implements store.Records.
@@ -62,7 +68,7 @@ func (s *Store) commit(worker string, record *runtimev1.Record) *runtimev1.Commi
 	state := s.actors[key].state
 	switch verdict := store.Judge(state.GetIdentity(), record); verdict {
 	case runtimev1.Verdict_VERDICT_APPLIED:
-		s.actors[key] = after(state, record)
+		s.actors[key] = s.after(s.actors[key], record)
 		return &runtimev1.CommitResponse_Result{Verdict: verdict, Version: state.GetVersion() + 1}
 	case runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
 		return &runtimev1.CommitResponse_Result{Verdict: verdict, Version: state.GetVersion()}
@@ -72,10 +78,11 @@ func (s *Store) commit(worker string, record *runtimev1.Record) *runtimev1.Commi
 }
 
 // after is the row that a record leaves.
-func after(state *runtimev1.State, record *runtimev1.Record) row {
-	next := row{state: store.After(record, state.GetVersion()+1)}
+func (s *Store) after(have row, record *runtimev1.Record) row {
+	now := s.now()
+	next := row{state: store.After(record, have.state.GetVersion()+1), keys: have.remember(record, now)}
 	if record.GetMessage() == "" {
-		next.emptied = time.Now()
+		next.emptied = now
 	}
 	return next
 }
@@ -86,23 +93,24 @@ func (s *Store) Forget(ctx context.Context, age time.Duration) (bool, error) {
 		return false, err
 	}
 	defer s.mu.Unlock()
-	before := time.Now().Add(-age)
+	now := s.now()
+	before := now.Add(-age)
 	s.table.Apply(s.table.Forget(before))
-	forgotten := s.forgetActors(before)
+	forgotten := s.forgetActors(before, now)
 	if forgotten > 0 {
 		s.table.Cluster.Counter++
 	}
 	return forgotten == forgetAtOnce, nil
 }
 
-// forgetActors drops identities of actors without state and returns how many.
-func (s *Store) forgetActors(before time.Time) int {
+// forgetActors drops identities of actors without state and keys, and returns how many.
+func (s *Store) forgetActors(before, now time.Time) int {
 	forgotten := 0
 	for key, row := range s.actors {
 		if forgotten == forgetAtOnce {
 			break
 		}
-		if !row.emptied.IsZero() && row.emptied.Before(before) {
+		if !row.emptied.IsZero() && row.emptied.Before(before) && len(row.live(now)) == 0 {
 			delete(s.actors, key)
 			forgotten++
 		}

@@ -3,23 +3,23 @@ package sqlite
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
 const (
-	findLast     = `SELECT activation, sequence, version FROM actors WHERE type = ? AND id = ?`
-	replaceActor = `REPLACE INTO actors (type, id, activation, sequence, version, checksum, message, data)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	findLast     = `SELECT activation, sequence, version, keyed FROM actors WHERE type = ? AND id = ?`
+	replaceActor = `REPLACE INTO actors (type, id, activation, sequence, version, keyed, checksum, message, data)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	noteEmptied = `REPLACE INTO emptied (type, id, since) VALUES (?, ?, ?)`
 )
 
-// row is an actor and the state that it gets.
+// row is an actor, the state that it gets, and when it got its last key.
 type row struct {
-	actor *runtimev1.Actor
-	state *runtimev1.State
+	record *runtimev1.Record
+	state  *runtimev1.State
+	keyed  int64
 }
 
 // commitGroup answers calls that carry records, in one transaction. A damaged page
@@ -89,39 +89,43 @@ func (w *writer) judge(question write, rows []row) ([]*runtimev1.CommitResponse_
 	answers := make([]runtimev1.CommitResponse_Result, len(question.records))
 	results := make([]*runtimev1.CommitResponse_Result, len(question.records))
 	for i, record := range question.records {
-		verdict, version, err := w.verdict(question.worker, record)
+		verdict, after, err := w.verdict(question.worker, record)
 		if err != nil {
 			return nil, nil, err
 		}
 		if verdict == runtimev1.Verdict_VERDICT_APPLIED {
-			rows = append(rows, row{actor: record.GetActor(), state: store.After(record, version)})
+			rows = append(rows, row{record: record, state: store.After(record, after.version), keyed: after.keyed})
 		}
-		answers[i].Verdict, answers[i].Version = verdict, version
+		answers[i].Verdict, answers[i].Version = verdict, after.version
 		results[i] = &answers[i]
 	}
 	return results, rows, nil
 }
 
-// verdict says what becomes of a record, and the version of the actor after it, and
+// verdict says what becomes of a record, and what is the last of its actor after it, and
 // remembers it.
-func (w *writer) verdict(worker string, record *runtimev1.Record) (runtimev1.Verdict, uint64, error) {
+func (w *writer) verdict(worker string, record *runtimev1.Record) (runtimev1.Verdict, last, error) {
 	actor := record.GetActor()
 	if !w.held.table.Owns(worker, actor, record.GetFence()) {
-		return runtimev1.Verdict_VERDICT_STALE_EPOCH, 0, nil
+		return runtimev1.Verdict_VERDICT_STALE_EPOCH, last{}, nil
 	}
 	key := actorKey{actor.GetType(), actor.GetId()}
 	have, err := w.last(key)
 	if err != nil {
-		return 0, 0, err
+		return 0, last{}, err
 	}
 	switch verdict := store.Judge(have.identity, record); verdict {
 	case runtimev1.Verdict_VERDICT_APPLIED:
-		w.lasts.put(key, last{identity: record.GetIdentity(), version: have.version + 1})
-		return verdict, have.version + 1, nil
+		next := last{identity: record.GetIdentity(), version: have.version + 1, keyed: have.keyed}
+		if len(record.GetKeys()) > 0 {
+			next.keyed = w.now().Unix()
+		}
+		w.lasts.put(key, next)
+		return verdict, next, nil
 	case runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
-		return verdict, have.version, nil
+		return verdict, have, nil
 	default:
-		return verdict, 0, nil
+		return verdict, last{}, nil
 	}
 }
 
@@ -138,20 +142,24 @@ func (w *writer) last(key actorKey) (last, error) {
 	have := last{
 		identity: &runtimev1.Identity{Activation: columns.uint(), Sequence: columns.uint()},
 		version:  columns.uint(),
+		keyed:    int64(columns.uint()),
 	}
 	return have, columns.err
 }
 
 // replaceRow writes the state of an actor.
 func (w *writer) replaceRow(r row) error {
-	typ, id, identity := r.actor.GetType(), r.actor.GetId(), r.state.GetIdentity()
+	actor, identity := r.record.GetActor(), r.state.GetIdentity()
 	err := w.replace.exec(
-		typ, id, int64(identity.GetActivation()), int64(identity.GetSequence()),
-		int64(r.state.GetVersion()), int64(store.Checksum(r.actor, r.state)),
+		actor.GetType(), actor.GetId(), int64(identity.GetActivation()), int64(identity.GetSequence()),
+		int64(r.state.GetVersion()), r.keyed, int64(store.Checksum(actor, r.state, r.keyed)),
 		r.state.GetMessage(), blob(r.state.GetData()),
 	)
 	if err == nil && r.state.GetMessage() == "" {
-		err = w.emptied.exec(typ, id, time.Now().Unix())
+		err = w.emptied.exec(actor.GetType(), actor.GetId(), w.forgettable(r))
+	}
+	if err == nil {
+		err = w.writeKeys(r)
 	}
 	return err
 }
@@ -170,6 +178,9 @@ func pagesOf(rows []row) int {
 	pages := 0
 	for _, row := range rows {
 		pages += 1 + len(row.state.GetData())/(pageSize/2)
+		for _, key := range row.record.GetKeys() {
+			pages += 2 + len(key.GetReply())/(pageSize/2)
+		}
 	}
 	return pages
 }

@@ -129,8 +129,8 @@ func (s *stmt) one(args ...driver.Value) (row []driver.Value, found bool, err er
 }
 
 // each calls visit for every row.
-func (s *stmt) each(visit func(row []driver.Value) error) error {
-	rows, err := s.ask.QueryContext(context.Background(), nil)
+func (s *stmt) each(visit func(row []driver.Value) error, args ...driver.Value) error {
+	rows, err := s.ask.QueryContext(context.Background(), s.bind(args))
 	if err != nil {
 		return refine(err)
 	}

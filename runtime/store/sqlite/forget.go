@@ -21,7 +21,7 @@ const (
 
 // Forget implements store.Members.
 func (s *Store) Forget(ctx context.Context, age time.Duration) (bool, error) {
-	before := time.Now().Add(-age)
+	before := s.writer.now().Add(-age)
 	_, err := shell{s}.Change(ctx, func(t *cluster.Table) (cluster.Change, error) { return t.Forget(before), nil })
 	if err != nil {
 		return false, err
@@ -30,51 +30,73 @@ func (s *Store) Forget(ctx context.Context, age time.Duration) (bool, error) {
 	return answer.more, err
 }
 
-// forget drops identities of actors without state.
+// forget drops identities of actors without state, and keys that have expired.
 func (w *writer) forget(before time.Time) (written, error) {
 	if err := w.held.standing(); err != nil {
 		return written{}, err
 	}
-	n, err := w.countEmptied(before)
-	if err != nil || n == 0 {
-		return written{}, err
+	sweeps := []sweep{
+		{count: countEmptied, drops: []string{dropActors, dropEmptied}, before: before.Unix()},
+		{count: countKeys, drops: []string{dropKeys}, before: expired(w.now()) / secondsOfHour},
 	}
-	err = w.transact(int(n), w.held.table.Cluster.Counter+1, func() error { return w.dropEmptied(before) })
-	if err != nil {
-		return written{}, fmt.Errorf("forget actors: %w", err)
+	more := false
+	for _, s := range sweeps {
+		n, err := w.sweep(s)
+		if err != nil {
+			return written{}, fmt.Errorf("forget: %w", err)
+		}
+		more = more || n == forgetAtOnce
 	}
-	w.lasts.forget()
-	w.held.count()
-	return written{more: n == forgetAtOnce}, nil
+	return written{more: more}, nil
 }
 
-func (w *writer) countEmptied(before time.Time) (int64, error) {
-	s, err := w.conn.prepare(countEmptied)
+// sweep is a bounded piece of forgetting: what is due before some time.
+type sweep struct {
+	count  string
+	drops  []string
+	before int64
+}
+
+// sweep returns how many rows it dropped.
+func (w *writer) sweep(s sweep) (int64, error) {
+	n, err := w.due(s)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	err = w.transact(int(n), w.held.table.Cluster.Counter+1, func() error {
+		for _, drop := range s.drops {
+			if err := w.drop(drop, s.before); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return 0, err
 	}
-	defer s.Close()
-	row, _, err := s.one(before.Unix(), int64(forgetAtOnce))
+	w.lasts.forget()
+	w.held.count()
+	return n, nil
+}
+
+func (w *writer) due(s sweep) (int64, error) {
+	count, err := w.conn.prepare(s.count)
+	if err != nil {
+		return 0, err
+	}
+	defer count.Close()
+	row, _, err := count.one(s.before, int64(forgetAtOnce))
 	if err != nil {
 		return 0, err
 	}
 	return scan1[int64](row)
 }
 
-func (w *writer) dropEmptied(before time.Time) error {
-	for _, statement := range []string{dropActors, dropEmptied} {
-		if err := w.drop(statement, before); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *writer) drop(statement string, before time.Time) error {
+func (w *writer) drop(statement string, before int64) error {
 	s, err := w.conn.prepare(statement)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	return s.exec(before.Unix(), int64(forgetAtOnce))
+	return s.exec(before, int64(forgetAtOnce))
 }

@@ -18,6 +18,8 @@ type actorKey struct{ typ, id string }
 type last struct {
 	identity *runtimev1.Identity
 	version  uint64
+	// keyed is when the actor got its last key, in Unix seconds; 0 for never.
+	keyed int64
 }
 
 func (l *lasts) get(key actorKey) (last, bool) {

@@ -4,13 +4,14 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
 )
 
-const findState = `SELECT activation, sequence, version, checksum, message, data FROM actors WHERE type = ? AND id = ?`
+const findState = `SELECT activation, sequence, version, keyed, checksum, message, data FROM actors WHERE type = ? AND id = ?`
 
 // reader is one of the goroutines that answer loads. Each takes what is waiting and
 // reads it in one transaction.
@@ -19,20 +20,31 @@ type reader struct {
 	held  *held
 	queue *queue[*loadCall]
 
-	begin, end, find *stmt
+	begin, end, find   *stmt
+	findKeys, recalled *stmt
+
+	now func() time.Time
 }
 
-func newReader(c *conn, held *held, queue *queue[*loadCall]) (*reader, error) {
-	r := &reader{conn: c, held: held, queue: queue}
-	var err error
-	if r.begin, err = c.keep("BEGIN"); err != nil {
-		return nil, err
+func newReader(c *conn, held *held, queue *queue[*loadCall], now func() time.Time) (*reader, error) {
+	r := &reader{conn: c, held: held, queue: queue, now: now}
+	statements := []struct {
+		to  **stmt
+		sql string
+	}{
+		{&r.begin, "BEGIN"},
+		{&r.end, "ROLLBACK"},
+		{&r.find, findState},
+		{&r.findKeys, findKeys},
+		{&r.recalled, findKey},
 	}
-	if r.end, err = c.keep("ROLLBACK"); err != nil {
-		return nil, err
+	for _, s := range statements {
+		var err error
+		if *s.to, err = c.keep(s.sql); err != nil {
+			return nil, err
+		}
 	}
-	r.find, err = c.keep(findState)
-	return r, err
+	return r, nil
 }
 
 // run serves until the queue is closed.
@@ -96,10 +108,10 @@ func (r *reader) load(reads []*runtimev1.LoadRequest_Read, results []*runtimev1.
 		if results[i] != nil {
 			continue
 		}
-		state, err := r.state(read.GetActor())
+		result, err := r.read(read)
 		switch {
 		case err == nil:
-			results[i] = &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, State: state}
+			results[i] = result
 		case errors.Is(err, store.ErrDamaged):
 			results[i] = &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_DAMAGED}
 		default:
@@ -109,22 +121,39 @@ func (r *reader) load(reads []*runtimev1.LoadRequest_Read, results []*runtimev1.
 	return nil
 }
 
-// state reads the state of an actor.
-func (r *reader) state(actor *runtimev1.Actor) (*runtimev1.State, error) {
+// read answers one read.
+func (r *reader) read(read *runtimev1.LoadRequest_Read) (result *runtimev1.LoadResponse_Result, err error) {
+	result = &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED}
+	if digest := read.GetRecall(); len(digest) > 0 {
+		result.Keys, err = r.recall(read.GetActor(), digest)
+		return result, err
+	}
+	var keyed int64
+	if result.State, keyed, err = r.state(read.GetActor()); err != nil {
+		return nil, err
+	}
+	if r.live(keyed) {
+		result.Keys, err = r.keys(read.GetActor())
+	}
+	return result, err
+}
+
+// state reads the state of an actor, and when it got its last key.
+func (r *reader) state(actor *runtimev1.Actor) (*runtimev1.State, int64, error) {
 	found, ok, err := r.find.one(actor.GetType(), actor.GetId())
 	if err != nil || !ok {
-		return &runtimev1.State{}, err
+		return &runtimev1.State{}, 0, err
 	}
 	return scanState(actor, found)
 }
 
-func scanState(actor *runtimev1.Actor, found []driver.Value) (*runtimev1.State, error) {
+func scanState(actor *runtimev1.Actor, found []driver.Value) (*runtimev1.State, int64, error) {
 	columns := columns{row: found}
 	identity := &runtimev1.Identity{Activation: columns.uint(), Sequence: columns.uint()}
-	version, sum := columns.uint(), columns.uint()
+	version, keyed, sum := columns.uint(), int64(columns.uint()), columns.uint()
 	state := &runtimev1.State{Identity: identity, Version: version, Message: columns.text(), Data: columns.bytes()}
-	if columns.err == nil && store.Checksum(actor, state) != sum {
-		return nil, fmt.Errorf("%w: the state does not fit its checksum", store.ErrDamaged)
+	if columns.err == nil && store.Checksum(actor, state, keyed) != sum {
+		return nil, 0, fmt.Errorf("%w: the state does not fit its checksum", store.ErrDamaged)
 	}
-	return state, columns.err
+	return state, keyed, columns.err
 }

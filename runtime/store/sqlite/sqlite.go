@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
@@ -19,6 +20,10 @@ type Config struct {
 	// Readers is the number of connections that read; 0 means 2.
 	Readers int
 
+	// Now is the clock by which keys expire and the dead are forgotten; nil means
+	// time.Now. Tests set it.
+	Now func() time.Time
+
 	// pragmas run on the writer's connection after all others.
 	pragmas []string
 }
@@ -26,6 +31,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Readers == 0 {
 		c.Readers = 2
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return c
 }
@@ -87,7 +95,7 @@ func (s *Store) openWriter(config Config) error {
 	if s.held.table, err = loadTable(c); err != nil {
 		return err
 	}
-	if s.writer, err = newWriter(c, s.held); err != nil {
+	if s.writer, err = newWriter(c, s.held, config.Now); err != nil {
 		s.writer = &writer{conn: c}
 	}
 	return err
@@ -103,7 +111,7 @@ func (s *Store) openReaders(config Config) error {
 		if err := configure(c, readerPragmas); err != nil {
 			return err
 		}
-		r, err := newReader(c, s.held, s.loads)
+		r, err := newReader(c, s.held, s.loads, config.Now)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
@@ -13,8 +14,8 @@ import (
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t testing.TB) store.Store {
-		return mustOpen(t, Config{Path: filepath.Join(t.TempDir(), "data.db")})
+	storetest.Run(t, func(t testing.TB, now func() time.Time) store.Store {
+		return mustOpen(t, Config{Path: filepath.Join(t.TempDir(), "data.db"), Now: now})
 	})
 }
 

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"time"
 
 	"github.com/francis-actors/francis/runtime/store"
 )
@@ -22,13 +23,16 @@ type writer struct {
 	begin, commit, rollback *stmt
 	counter                 *stmt
 	find, replace, emptied  *stmt
+	addKey, dropKey         *stmt
+
+	now func() time.Time
 
 	lasts lasts
 	log   log
 }
 
-func newWriter(c *conn, held *held) (*writer, error) {
-	w := &writer{conn: c, held: held, queue: newQueue[*writeCall]()}
+func newWriter(c *conn, held *held, now func() time.Time) (*writer, error) {
+	w := &writer{conn: c, held: held, queue: newQueue[*writeCall](), now: now}
 	statements := []struct {
 		to  **stmt
 		sql string
@@ -40,6 +44,8 @@ func newWriter(c *conn, held *held) (*writer, error) {
 		{&w.find, findLast},
 		{&w.replace, replaceActor},
 		{&w.emptied, noteEmptied},
+		{&w.addKey, replaceKey},
+		{&w.dropKey, deleteKey},
 		{&w.log.passive, "PRAGMA wal_checkpoint(PASSIVE)"},
 		{&w.log.truncate, "PRAGMA wal_checkpoint(TRUNCATE)"},
 	}
@@ -94,6 +100,9 @@ func groupOf(calls []*writeCall) int {
 		records += len(c.question.records)
 		for _, record := range c.question.records {
 			bytes += len(record.GetData())
+			for _, key := range record.GetKeys() {
+				bytes += len(key.GetReply())
+			}
 		}
 		if i > 0 && (records > groupRecords || bytes > groupBytes) {
 			return i

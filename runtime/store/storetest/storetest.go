@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -29,14 +31,15 @@ const (
 )
 
 // Run runs the suite. Open returns an empty store of its own for each test, which
-// the suite closes.
-func Run(t *testing.T, open func(t testing.TB) store.Store) {
+// the suite closes; the store takes the time from the given clock.
+func Run(t *testing.T, open func(t testing.TB, now func() time.Time) store.Store) {
 	t.Helper()
-	tests := slices.Concat(storeTests, memberTests, placementTests, recordTests, fenceTests, loadTests, raceTests)
+	tests := slices.Concat(storeTests, memberTests, placementTests, recordTests, fenceTests, loadTests, keyTests, raceTests)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.run(newBench(t, open(t)))
+			clock := &clock{}
+			test.run(newBench(t, open(t, clock.now), clock))
 		})
 	}
 }
@@ -51,15 +54,24 @@ type test struct {
 type bench struct {
 	*testing.T
 	store.Store
+
+	clock *clock
 }
 
-func newBench(t *testing.T, s store.Store) *bench {
+// clock is that of a store under test: it can be put ahead.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *clock) pass(d time.Duration) { c.ahead.Add(int64(d)) }
+
+func newBench(t *testing.T, s store.Store, clock *clock) *bench {
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
 	})
-	return &bench{T: t, Store: s}
+	return &bench{T: t, Store: s, clock: clock}
 }
 
 // want compares two values that print alike when they are equal.

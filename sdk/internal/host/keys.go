@@ -17,9 +17,6 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/codec"
 )
 
-// maxKept is the largest reply that is kept for repetitions of a call.
-const maxKept = limit.MaxState
-
 // keyed is a call with an idempotency key.
 type keyed struct{ key, request keys.Digest }
 
@@ -153,8 +150,8 @@ func (r *run) remember(reply proto.Message) error {
 			return fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 		}
 	}
-	if len(encoded) > maxKept {
-		return fault.TooLarge("the reply of "+r.method.Procedure+", which is kept because the call has an idempotency key,", len(encoded), maxKept)
+	if len(encoded) > limit.MaxReplyKept {
+		return fault.TooLarge("the reply of "+r.method.Procedure+", which is kept because the call has an idempotency key,", len(encoded), limit.MaxReplyKept)
 	}
 	r.change.key = &runtimev1.Key{Digest: r.keyed.key[:], Request: r.keyed.request[:], Reply: encoded}
 	return nil
