@@ -27,6 +27,11 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 	if err := name.CheckID(call.ID); err != nil {
 		return nil, fault.InvalidID(err.Error())
 	}
+	if call.Key != "" {
+		if err := name.CheckKey(call.Key); err != nil {
+			return nil, fault.InvalidKey(err.Error())
+		}
+	}
 	if call.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, call.Timeout)
@@ -34,6 +39,9 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 	}
 	ctx, info := connect.NewClientContext(ctx)
 	info.RequestHeader().Set(actor.IDHeader, name.EscapeID(call.ID))
+	if call.Key != "" {
+		info.RequestHeader().Set(actor.KeyHeader, call.Key)
+	}
 	spec := connect.Spec{StreamType: connect.StreamTypeUnary, Procedure: call.Procedure}
 	if call.View {
 		spec.IdempotencyLevel = connect.IdempotencyNoSideEffects

@@ -24,6 +24,38 @@ type CallOption interface {
 	applyToCall(c actor.Call) actor.Call
 }
 
+// WithIdempotencyKey makes repetitions of a call return the reply of the first one that
+// was committed, for 24 hours: the proxy may then also send the call again when it does
+// not know what became of it, and so may the application, with the same key. The key
+// belongs to one actor and one request: 1 to 255 bytes of printable ASCII, for example a
+// UUID. A reply is kept with the commit of the turn, up to 1 MiB; failures are not kept;
+// views ignore the key. The same key with another method or request is
+// invalid_argument.
+func WithIdempotencyKey(key string) CallOption { return idempotencyKey(key) }
+
+type idempotencyKey string
+
+func (k idempotencyKey) applyToCall(c actor.Call) actor.Call {
+	c.Key = string(k)
+	if k == "" {
+		c.Key = " " // which is refused as the mistake that it is
+	}
+	return c
+}
+
+// WithoutRetries makes the proxy send a call once only. By default a proxy sends a call
+// again, within its deadline, after a failure that says that nothing happened and that it
+// may pass; and a view or a call with an idempotency key also when the outcome is
+// unknown. Calls that a proxy repeats may overtake each other.
+func WithoutRetries() CallOption { return once{} }
+
+type once struct{}
+
+func (once) applyToCall(c actor.Call) actor.Call {
+	c.Once = true
+	return c
+}
+
 // TimeoutOption works for a registration and for a call.
 type TimeoutOption interface {
 	ActorOption

@@ -56,7 +56,7 @@ func call[Res any, PRes message[Res]](ctx context.Context, ref Ref, c actor.Call
 	if c.Timeout < 0 {
 		return nil, fault.EndedWaiting(context.DeadlineExceeded)
 	}
-	reply, err := ref.caller.Invoke(ctx, c)
+	reply, err := invoke(ctx, ref.caller, c)
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (k *kept) keep(record *runtimev1.Record) {
 	gone := func(have keptKey) bool {
 		same := func(digest []byte) bool { return bytes.Equal(digest, have.key.GetDigest()) }
 		return now.Sub(have.since) >= keys.Life || slices.ContainsFunc(record.GetForgotten(), same) ||
-			slices.ContainsFunc(record.GetKeys(), func(new *runtimev1.Key) bool { return same(new.GetDigest()) })
+			slices.ContainsFunc(record.GetKeys(), func(next *runtimev1.Key) bool { return same(next.GetDigest()) })
 	}
 	if len(record.GetKeys()) > 0 {
 		k.keys = slices.DeleteFunc(k.keys, gone)

@@ -22,9 +22,10 @@ const (
 	// MaxState is the largest state of an actor, in encoded bytes.
 	MaxState = 1 << 20
 	// MaxReplyKept is the largest reply that is kept because its call has an idempotency
-	// key, and MaxKept are all those of one record together.
+	// key, in encoded bytes.
 	MaxReplyKept = 1 << 20
-	MaxKept      = 3 << 20
+	// MaxKept is how large the kept replies of one record are together, in bytes.
+	MaxKept = 3 << 20
 	// MaxMetadata is the largest metadata of a call: the bytes of all keys and
 	// values together.
 	MaxMetadata = 4 << 10

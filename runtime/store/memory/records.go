@@ -32,10 +32,10 @@ func (s *Store) load(worker string, read *runtimev1.LoadRequest_Read) *runtimev1
 		result.Keys = row.recall(digest, s.now())
 		return result
 	}
-	if result.State = row.state; result.State == nil {
+	result.Keys, result.State = row.heads(s.now()), row.state
+	if row.state == nil {
 		result.State = &runtimev1.State{}
 	}
-	result.Keys = row.heads(s.now())
 	return result
 }
 

@@ -15,6 +15,9 @@ import (
 	"github.com/francis-actors/francis/internal/core/contract"
 )
 
+// KeyHeader carries the idempotency key of a call over HTTP.
+const KeyHeader = "Idempotency-Key"
+
 // IDHeader carries the actor id of a call over HTTP, percent-encoded.
 const IDHeader = "Francis-Actor-Id"
 
@@ -57,6 +60,8 @@ type Call struct {
 	// Key, where it is set, makes repetitions of the call return the reply of the
 	// first one that was committed. Views ignore it.
 	Key string
+	// Once keeps the proxy from sending the call again.
+	Once bool
 	// Timeout bounds the call beside the deadline of its context; 0 is none.
 	Timeout time.Duration
 }

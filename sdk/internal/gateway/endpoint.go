@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
@@ -91,14 +93,46 @@ func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStre
 	if err != nil {
 		return err
 	}
-	reply, err := g.directory.InvokeEncoded(ctx, actor.Call{
-		Type: t.typ, ID: id, Procedure: t.Procedure, View: t.View,
-		Codec: encoding, Body: body.data,
-	})
+	key, err := headerKey(info)
 	if err != nil {
 		return err
 	}
+	if err := g.load.take(len(body.data)); err != nil {
+		return advised(info, err)
+	}
+	defer g.load.give(len(body.data))
+	reply, err := g.directory.InvokeEncoded(ctx, actor.Call{
+		Type: t.typ, ID: id, Procedure: t.Procedure, View: t.View,
+		Codec: encoding, Body: body.data, Key: key,
+	})
+	if err != nil {
+		return advised(info, err)
+	}
 	return stream.Send(&raw{reply})
+}
+
+// headerKey is the idempotency key that the header brings; "" for none.
+func headerKey(info *connect.CallInfo) (string, error) {
+	lines := info.RequestHeader().Values(actor.KeyHeader)
+	if len(lines) == 0 {
+		return "", nil
+	}
+	if len(slices.Compact(slices.Clone(lines))) > 1 {
+		return "", fault.InvalidKey("the header " + actor.KeyHeader + " is given twice, with different values; send it once")
+	}
+	if err := name.CheckKey(lines[0]); err != nil {
+		return "", fault.InvalidKey(err.Error())
+	}
+	return lines[0], nil
+}
+
+// advised tells clients that read no details when to try again: RFC 9110 §10.2.3, in
+// whole seconds.
+func advised(info *connect.CallInfo, err error) error {
+	if delay := fault.Detail(err).GetRetryDelay().AsDuration(); delay > 0 {
+		info.ResponseHeader().Set("Retry-After", strconv.Itoa(int(math.Ceil(delay.Seconds()))))
+	}
+	return err
 }
 
 // forbidCaching marks the answers to GET: the same URL means another actor under

@@ -49,6 +49,7 @@ type Gateway struct {
 	tools *http.ServeMux
 	// errors answers what reaches no method, in the protocol of the request.
 	errors *connecthttp.ErrorWriter
+	load   load
 	// endpoints are those that were called already, by actor type.
 	endpoints sync.Map
 }

@@ -237,7 +237,13 @@ func (a *activation) settled(ctx context.Context) error {
 		return nil
 	case gate.Broken:
 		return fault.Superseded(a.name())
+	default:
+		return p.wait(ctx)
 	}
+}
+
+// wait returns what the passage is told, or the error of ctx when it ends first.
+func (p passage) wait(ctx context.Context) error {
 	select {
 	case err := <-p:
 		return err

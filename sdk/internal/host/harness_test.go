@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"github.com/francis-actors/francis/internal/behaviour"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
+	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
@@ -37,6 +40,8 @@ type cluster struct {
 	changed chan struct{}
 	// others told.
 	forwarded []string
+	// records are those that were sent.
+	records []*runtimev1.Record
 }
 
 func newCluster() *cluster {
@@ -131,7 +136,10 @@ func (c *cluster) Load(ctx context.Context, _ *runtimev1.LoadRequest_Read) (*run
 	return c.load(ctx)
 }
 
-func (c *cluster) Commit(_ *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
+func (c *cluster) Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
+	c.mu.Lock()
+	c.records = append(c.records, record)
+	c.mu.Unlock()
 	go func() { answered(c.commit()) }()
 }
 
@@ -152,6 +160,8 @@ type bed struct {
 	t      *testing.T
 	host   *host.Host
 	probes *behaviour.Probes
+	// ended is set by a test that has ended the host itself.
+	ended bool
 }
 
 // run runs a test in a bubble, which does not end before the host has.
@@ -166,11 +176,14 @@ func run(t *testing.T, test func(b *bed)) {
 			t.Fatal(err)
 		}
 		b.probes.Service = b.host.Service()
-		if err := behaviourv1francis.RegisterProbeActor(b.host, b.probes.New); err != nil {
+		if err := behaviourv1francis.RegisterProbeActor(b.host, b.probes.New, sdk.WithMaxPending(2000)); err != nil {
 			t.Fatal(err)
 		}
 		test(b)
 		b.heal()
+		if b.ended {
+			return
+		}
 		ended, stop := context.WithCancel(context.Background())
 		stop()
 		if err := b.host.Run(ended); err != nil {
@@ -187,14 +200,14 @@ type outcome struct {
 
 func (b *bed) add(req *behaviourv1.AddRequest) <-chan outcome {
 	return inBackground(func() (int64, error) {
-		res, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Add(context.Background(), req)
+		res, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Add(context.Background(), req, sdk.WithoutRetries())
 		return res.GetSum(), err
 	})
 }
 
 func (b *bed) read(script *behaviourv1.Script) <-chan outcome {
 	return inBackground(func() (int64, error) {
-		res, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Read(context.Background(), &behaviourv1.ReadRequest{Script: script})
+		res, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Read(context.Background(), &behaviourv1.ReadRequest{Script: script}, sdk.WithoutRetries())
 		return res.GetSum(), err
 	})
 }
@@ -225,4 +238,24 @@ func (b *bed) revoke() {
 
 func gated(in int64) *behaviourv1.AddRequest {
 	return &behaviourv1.AddRequest{In: in, Script: &behaviourv1.Script{Wait: "gate"}}
+}
+
+func shardOf(id string) uint32 { return placement.ShardOf(id, placement.Shards) }
+
+// forwarded is a call of Add as another worker sends it.
+func forwarded(in int64) *peerv1.InvokeRequest {
+	body, _ := proto.Marshal(&behaviourv1.AddRequest{In: in})
+	return &peerv1.InvokeRequest{
+		Actor: &runtimev1.Actor{Type: "probe", Id: "id1"}, Fence: &runtimev1.Fence{Shard: shardOf("id1"), Epoch: 1},
+		Procedure: "/behaviour.v1.ProbeActor/Add", Codec: peerv1.Codec_CODEC_PROTO, Body: body,
+	}
+}
+
+func sumOf(t *testing.T, res *peerv1.InvokeResponse, err error) int64 {
+	t.Helper()
+	var reply behaviourv1.AddResponse
+	if err := errors.Join(err, proto.Unmarshal(res.GetReply(), &reply)); err != nil {
+		t.Error(err)
+	}
+	return reply.GetSum()
 }

@@ -103,9 +103,10 @@ func (s *slot) depart(r *run, how leaving) {
 	}
 	s.leave(&r.ticket)
 	s.mu.Unlock()
-	switch {
-	case record != nil:
+	if record != nil {
 		r.activation.send(record)
+	}
+	switch {
 	case verdict == gate.Broken:
 		r.told(gate.Nothing, r.activation.superseded())
 	case how == untouched:

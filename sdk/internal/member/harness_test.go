@@ -20,6 +20,7 @@ import (
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
@@ -297,7 +298,7 @@ func newBed(t *testing.T) *bed {
 func (b *bed) add(req *behaviourv1.AddRequest) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		_, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Add(context.Background(), req)
+		_, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Add(context.Background(), req, sdk.WithoutRetries())
 		done <- err
 	}()
 	synctest.Wait()
