@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 		"google.golang.org/protobuf/encoding/protowire", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/reflect/protoreflect",
 		"google.golang.org/protobuf/types/descriptorpb", "google.golang.org/protobuf/types/known/durationpb",
 	},
+	"lease":     {module + "internal/mutant"},
 	"gate":      {module + "internal/core/limit", module + "internal/mutant"},
 	"placement": {module + "gen/francis/runtime/v1", "github.com/cespare/xxhash/v2", "google.golang.org/protobuf/proto"},
 }

@@ -1,6 +1,11 @@
 package lease
 
-import "time"
+import (
+	"math"
+	"time"
+
+	"github.com/francis-actors/francis/internal/mutant"
+)
 
 // State is what a worker may do.
 type State uint8
@@ -79,7 +84,12 @@ func (h *Holder) State(now time.Duration) State {
 }
 
 // Lapses is when the worker lapses, or has lapsed, unless a renewal is accepted.
-func (h *Holder) Lapses() time.Duration { return h.counted + Span(h.lease) }
+func (h *Holder) Lapses() time.Duration {
+	if !mutant.Lapse {
+		return math.MaxInt64
+	}
+	return h.counted + Span(h.lease)
+}
 
 // Renews is when to send the next renewal: one interval after the last, whether
 // that was answered or not, and sooner when it is known to have failed.

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/francis-actors/francis/internal/mutant"
 )
 
 // Sign is what a judge reads of one living worker.
@@ -70,6 +72,9 @@ func (j *Judge) Read(reading Reading) []Decree {
 			w.still += counted
 		} else {
 			w = watch{beat: sign.Beat, still: reading.Began - reading.Ended}
+			if !known && !mutant.RestartGrace {
+				w.still = sign.Lease + Margin(sign.Lease)
+			}
 		}
 		seen[sign.Worker] = w
 		if w.still >= sign.Lease+Margin(sign.Lease) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -24,16 +25,22 @@ const (
 	maxBatchBytes = 4 << 20
 )
 
+// inFlight is how many batches of one kind are on their way at a time. Their items have
+// nothing to do with each other: an actor has one record in flight.
+const inFlight = 4
+
 // batcher sends what is waiting in one request, and what arrives meanwhile in the
 // next: batches form by themselves when there is much to do, and nothing waits for
 // a timer when there is little.
 type batcher[Q proto.Message, R any] struct {
 	// send sends a batch and returns an answer for each item.
 	send func(items []Q) ([]R, error)
+	// width is how many batches may be on their way.
+	width int
 
 	mu      sync.Mutex
 	waiting []*item[Q, R]
-	sending bool
+	sending int
 }
 
 type item[Q proto.Message, R any] struct {
@@ -81,15 +88,17 @@ func (b *batcher[Q, R]) add(query Q, answered func(R, error)) *item[Q, R] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting = append(b.waiting, i)
-	if !b.sending {
-		b.sending = true
+	if b.sending < b.width {
+		b.sending++
 		go b.work()
 	}
 	return i
 }
 
-// work sends batches until nothing waits.
+// work sends batches until nothing waits. It yields once: others who are about to add
+// something come along.
 func (b *batcher[Q, R]) work() {
+	runtime.Gosched()
 	for items := b.take(); len(items) > 0; items = b.take() {
 		queries := make([]Q, len(items))
 		for n, i := range items {
@@ -113,7 +122,9 @@ func (b *batcher[Q, R]) take() []*item[Q, R] {
 	n := b.fits()
 	items := slices.Clone(b.waiting[:n])
 	b.waiting = slices.Delete(b.waiting, 0, n)
-	b.sending = n > 0
+	if n == 0 {
+		b.sending--
+	}
 	return items
 }
 

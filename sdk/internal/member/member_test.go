@@ -360,7 +360,7 @@ func TestBatches(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				open := make(chan struct{})
 				var sizes []int
-				b := &batcher[*runtimev1.Record, int]{send: func(items []*runtimev1.Record) ([]int, error) {
+				b := &batcher[*runtimev1.Record, int]{width: 1, send: func(items []*runtimev1.Record) ([]int, error) {
 					<-open
 					sizes = append(sizes, len(items))
 					return make([]int, len(items)), nil
@@ -392,7 +392,7 @@ func TestBatchGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		open, failure := make(chan struct{}), errors.New("failed")
 		sent := 0
-		b := &batcher[*runtimev1.Record, int]{send: func(items []*runtimev1.Record) ([]int, error) {
+		b := &batcher[*runtimev1.Record, int]{width: 1, send: func(items []*runtimev1.Record) ([]int, error) {
 			sent += len(items)
 			<-open
 			return nil, failure

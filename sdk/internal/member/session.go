@@ -47,6 +47,7 @@ func newSession(m *Member, membership *Membership) *session {
 	s.lease = lease.NewHolder(membership.Since.Sub(m.start), membership.Lease)
 	s.lapses.Store(int64(s.lease.Lapses()))
 	s.loads.send, s.commits.send = s.load, s.commit
+	s.loads.width, s.commits.width = inFlight, inFlight
 	return s
 }
 
