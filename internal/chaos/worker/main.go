@@ -1,0 +1,128 @@
+// Command worker hosts the actors on which faults are tried out. Its tests kill it,
+// stop it and cut it off.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	chaosv1 "github.com/francis-actors/francis/internal/chaos/gen/chaos/v1"
+	"github.com/francis-actors/francis/internal/chaos/gen/chaos/v1/chaosv1francis"
+	"github.com/francis-actors/francis/sdk/remote"
+)
+
+// grace bounds the drain.
+const grace = 5 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		slog.Error("the worker ended", "error", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func run(ctx context.Context) error {
+	gateway := flag.String("gateway", "127.0.0.1:0", "where the gateway listens")
+	address := flag.String("address", "", "where other workers reach this one")
+	bind := flag.String("bind", "", "where it listens for them")
+	runtime := flag.String("runtime", "", "where the runtime is")
+	psk := flag.String("psk", "", "the host PSK")
+	ca := flag.String("ca", "", "the CA's file")
+	flag.Parse()
+	pem, err := os.ReadFile(*ca)
+	if err != nil {
+		return err
+	}
+	host, err := remote.NewHost(
+		remote.WithAddress(*address), remote.WithBind(*bind), remote.WithRuntimeAddresses(*runtime),
+		remote.WithHostBootstrapPSK([]byte(*psk)), remote.WithPinnedCA(pem), remote.WithShutdownGracePeriod(grace),
+	)
+	if err != nil {
+		return err
+	}
+	if err := chaosv1francis.RegisterRegisterActor(host, newRegister); err != nil {
+		return err
+	}
+	return serve(ctx, *gateway, host)
+}
+
+func serve(ctx context.Context, address string, host *remote.Host) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: host.Gateway(), ReadHeaderTimeout: grace}
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { cancel(server.Serve(listener)) }()
+	go func() {
+		<-host.Ready()
+		fmt.Println("ready")
+	}()
+	err = host.Run(ctx)
+	return errorsFirst(err, server.Close())
+}
+
+func errorsFirst(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// register is the actor. Its activation is a number that no other one has.
+type register struct{ activation uint64 }
+
+func newRegister(context.Context, *chaosv1francis.RegisterActorActivation) (chaosv1francis.RegisterActor, error) {
+	return &register{rand.Uint64()}, nil
+}
+
+func (r *register) Add(_ context.Context, turn chaosv1francis.RegisterActorTurn, req *chaosv1.AddRequest) (*chaosv1.AddResponse, error) {
+	state := turn.State()
+	state.Value += req.GetIn()
+	time.Sleep(req.GetPause().AsDuration()) // it ignores its context, as bad code does
+	return &chaosv1.AddResponse{Value: state.GetValue(), Activation: r.activation}, nil
+}
+
+func (*register) Write(_ context.Context, turn chaosv1francis.RegisterActorTurn, req *chaosv1.WriteRequest) (*chaosv1.WriteResponse, error) {
+	turn.State().Value = req.GetValue()
+	return &chaosv1.WriteResponse{}, nil
+}
+
+func (*register) Swap(_ context.Context, turn chaosv1francis.RegisterActorTurn, req *chaosv1.SwapRequest) (*chaosv1.SwapResponse, error) {
+	state := turn.State()
+	if state.GetValue() != req.GetOld() {
+		return &chaosv1.SwapResponse{}, nil
+	}
+	state.Value = req.GetNew()
+	return &chaosv1.SwapResponse{Swapped: true}, nil
+}
+
+func (*register) Read(_ context.Context, view chaosv1francis.RegisterActorView, _ *chaosv1.ReadRequest) (*chaosv1.ReadResponse, error) {
+	return &chaosv1.ReadResponse{Value: view.State().GetValue()}, nil
+}
+
+func (*register) Break(_ context.Context, _ chaosv1francis.RegisterActorTurn, req *chaosv1.BreakRequest) (*chaosv1.BreakResponse, error) {
+	switch req.GetHarm() {
+	case chaosv1.BreakRequest_HARM_EXIT:
+		os.Exit(3)
+	case chaosv1.BreakRequest_HARM_PANIC:
+		panic("as told")
+	case chaosv1.BreakRequest_HARM_HANG:
+		select {}
+	}
+	return &chaosv1.BreakResponse{}, nil
+}
