@@ -2,6 +2,8 @@ package sdk
 
 import (
 	"context"
+	"errors"
+	"net"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
@@ -48,7 +50,21 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 	}
 	reply := call.Reply.ProtoReflect().New().Interface()
 	if err := g.client.CallUnary(ctx, spec, call.Request, reply); err != nil {
-		return nil, fault.Received(err)
+		switch {
+		case undialled(err):
+			return nil, fault.Unreached(err)
+		case connect.CodeOf(err) == connect.CodeCanceled && ctx.Err() == nil: // Connect's word for a broken line
+			return nil, fault.LinkLost(err)
+		default:
+			return nil, fault.Received(err)
+		}
 	}
 	return reply, nil
+}
+
+// undialled reports whether a call failed because nobody answered at the address: it has
+// not left.
+func undialled(err error) bool {
+	failed, ok := errors.AsType[*net.OpError](err)
+	return ok && failed.Op == "dial"
 }

@@ -71,7 +71,9 @@ func serve(ctx context.Context, address string, host *remote.Host) error {
 		fmt.Println("ready")
 	}()
 	err = host.Run(ctx)
-	return errorsFirst(err, server.Close())
+	ending, stop := context.WithTimeout(context.Background(), grace)
+	defer stop()
+	return errorsFirst(err, server.Shutdown(ending))
 }
 
 func errorsFirst(errs ...error) error {

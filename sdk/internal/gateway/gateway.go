@@ -121,7 +121,7 @@ func (g *Gateway) invoke(w http.ResponseWriter, r *http.Request) {
 	typ := r.PathValue("type")
 	c := g.directory.ContractOf(typ)
 	if c == nil {
-		g.fail(w, r, fault.UnknownType(typ, g.directory.TypeNames()))
+		g.fail(w, r, g.unlessStarting(fault.UnknownType(typ, g.directory.TypeNames())))
 		return
 	}
 	method, ok := methodNamed(c, called)
@@ -170,7 +170,16 @@ func asConnect(r *http.Request, method contract.Method, id string) *http.Request
 }
 
 func (g *Gateway) noEndpoint(w http.ResponseWriter, r *http.Request) {
-	g.fail(w, r, fault.NoEndpoint(r.Method, r.URL.Path))
+	g.fail(w, r, g.unlessStarting(fault.NoEndpoint(r.Method, r.URL.Path)))
+}
+
+// unlessStarting is err, unless the host does not know the cluster yet: then it cannot
+// say that there is no such thing.
+func (g *Gateway) unlessStarting(err error) error {
+	if g.directory.Serving() {
+		return err
+	}
+	return fault.Starting()
 }
 
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {

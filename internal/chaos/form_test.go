@@ -1,0 +1,35 @@
+package chaos
+
+import (
+	"flag"
+	"testing"
+	"time"
+)
+
+// form says how much is tried. The short one is part of go test ./..., the others are
+// for a gate and for a release.
+var form = flag.String("chaos.form", "short", "how much is tried: short, ci or long")
+
+// effort is what a form means.
+type effort struct {
+	// operations are those of a run without faults, and kills how often something is
+	// killed in one with.
+	operations, kills int
+	// lasts is how long a run with faults lasts at least.
+	lasts time.Duration
+}
+
+func efforts(t *testing.T) effort {
+	t.Helper()
+	switch *form {
+	case "short":
+		return effort{operations: 2_000, kills: 2, lasts: 6 * time.Second}
+	case "ci":
+		return effort{operations: 20_000, kills: 6, lasts: 20 * time.Second}
+	case "long":
+		return effort{operations: 100_000, kills: 40, lasts: 2 * time.Minute}
+	default:
+		t.Fatalf("-chaos.form is %q; it must be short, ci or long", *form)
+		return effort{}
+	}
+}

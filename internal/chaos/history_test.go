@@ -1,0 +1,228 @@
+package chaos
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	chaosv1 "github.com/francis-actors/francis/internal/chaos/gen/chaos/v1"
+	"github.com/francis-actors/francis/internal/chaos/gen/chaos/v1/chaosv1francis"
+	"github.com/francis-actors/francis/sdk"
+)
+
+// kind is what a client does with a register.
+type kind uint8
+
+const (
+	add kind = iota
+	write
+	swap
+	read
+)
+
+// input and output are an operation as porcupine sees it.
+type input struct {
+	actor    string
+	kind     kind
+	old, new int64
+}
+
+type observed struct {
+	value   int64
+	swapped bool
+	// unknown is true when nobody told what happened: then anything goes.
+	unknown bool
+}
+
+// model is a register that starts at zero.
+var model = porcupine.Model{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		byActor := map[string][]porcupine.Operation{}
+		for _, op := range history {
+			actor := op.Input.(input).actor
+			byActor[actor] = append(byActor[actor], op)
+		}
+		var parts [][]porcupine.Operation
+		for _, part := range byActor {
+			parts = append(parts, part)
+		}
+		return parts
+	},
+	Init: func() any { return int64(0) },
+	Step: func(state, in, out any) (bool, any) {
+		value, do, got := state.(int64), in.(input), out.(observed)
+		switch do.kind {
+		case add:
+			return got.unknown || got.value == value+do.new, value + do.new
+		case write:
+			return true, do.new
+		case swap:
+			next, swapped := value, value == do.old
+			if swapped {
+				next = do.new
+			}
+			return got.unknown || got.swapped == swapped, next
+		default:
+			return got.value == value, value
+		}
+	},
+	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v → %+v", in, out) },
+}
+
+// load are clients that call, and what they have seen.
+type load struct {
+	cluster *cluster
+	actors  int
+	clients int
+	// keyed makes the clients give each change an idempotency key and let the proxy
+	// send it again; otherwise each operation is one attempt.
+	keyed bool
+	// pause is how long some of the turns last.
+	pause time.Duration
+
+	began   time.Time
+	pending atomic.Int64
+
+	mu      sync.Mutex
+	history []porcupine.Operation
+	tally   tally
+}
+
+// tally counts how the operations ended.
+type tally struct {
+	ok, failed, unknown int
+	longest             time.Duration
+	// waits are how long each of them took.
+	waits []time.Duration
+	// errors are the texts of a few failures.
+	errors []string
+}
+
+const callTimeout = 20 * time.Second
+
+// run calls until ctx ends or limit operations are made.
+func (l *load) run(ctx context.Context, limit int) {
+	l.began = time.Now()
+	l.pending.Store(int64(limit))
+	transport := &http.Transport{MaxIdleConnsPerHost: l.clients}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	var clients sync.WaitGroup
+	for n := range l.clients {
+		clients.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(n), 7))
+			for ctx.Err() == nil && l.pending.Add(-1) >= 0 {
+				l.one(client, n, random)
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// one makes one operation and records it.
+func (l *load) one(client *http.Client, n int, random *rand.Rand) {
+	w := l.cluster.workers[random.IntN(len(l.cluster.workers))]
+	in := input{actor: fmt.Sprintf("r%d", random.IntN(l.actors)), kind: kind(random.IntN(4)), old: random.Int64N(10), new: random.Int64N(10)}
+	proxy := chaosv1francis.NewRegisterActorProxy(sdk.Gateway(client, "http://"+w.gateway), in.actor)
+	opts := []sdk.CallOption{sdk.WithoutRetries()}
+	if l.keyed {
+		opts = []sdk.CallOption{sdk.WithIdempotencyKey(fmt.Sprintf("%d-%d", n, random.Uint64()))}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	called := time.Since(l.began)
+	out, err := l.call(ctx, proxy, in, opts)
+	l.record(n, in, out, err, called)
+}
+
+func (l *load) call(ctx context.Context, proxy chaosv1francis.RegisterActorProxy, in input, opts []sdk.CallOption) (observed, error) {
+	switch in.kind {
+	case add:
+		req := &chaosv1.AddRequest{In: in.new}
+		if l.pause > 0 && in.old == 0 {
+			req.Pause = durationpb.New(l.pause)
+		}
+		res, err := proxy.Add(ctx, req, opts...)
+		return observed{value: res.GetValue()}, err
+	case write:
+		_, err := proxy.Write(ctx, &chaosv1.WriteRequest{Value: in.new}, opts...)
+		return observed{}, err
+	case swap:
+		res, err := proxy.Swap(ctx, &chaosv1.SwapRequest{Old: in.old, New: in.new}, opts...)
+		return observed{swapped: res.GetSwapped()}, err
+	default:
+		res, err := proxy.Read(ctx, &chaosv1.ReadRequest{}, opts...)
+		return observed{value: res.GetValue()}, err
+	}
+}
+
+// record notes how an operation ended. One that certainly did not happen is left out;
+// one of which nobody knows may happen at any time from its call on.
+func (l *load) record(client int, in input, out observed, err error, called time.Duration) {
+	now := time.Since(l.began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tally.waits = append(l.tally.waits, now-called)
+	l.tally.longest = max(l.tally.longest, now-called)
+	if err != nil && len(l.tally.errors) < 5 {
+		l.tally.errors = append(l.tally.errors, err.Error())
+	}
+	op := porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(called), Return: int64(now)}
+	switch {
+	case err == nil:
+		l.tally.ok++
+	case sdk.OutcomeOf(err) == sdk.OutcomeNothingHappened || errors.Is(err, syscall.ECONNREFUSED):
+		l.tally.failed++
+		return
+	default:
+		l.tally.unknown++
+		if in.kind == read {
+			return
+		}
+		op.Output, op.Return = observed{unknown: true}, math.MaxInt64
+	}
+	l.history = append(l.history, op)
+}
+
+// check lets porcupine judge what the clients saw.
+func (l *load) check(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slices.SortFunc(l.history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	for i := range l.history { // each pending operation is a client of its own, as porcupine wants it
+		if l.history[i].Return == math.MaxInt64 {
+			l.history[i].ClientId = 1000 + i
+		}
+	}
+	if got := porcupine.CheckOperationsTimeout(model, l.history, 2*time.Minute); got != porcupine.Ok {
+		t.Errorf("porcupine says %v of %d operations", got, len(l.history))
+	}
+}
+
+// quantile is what so much of the operations stayed below.
+func (t *tally) quantile(q float64) time.Duration {
+	if len(t.waits) == 0 {
+		return 0
+	}
+	slices.Sort(t.waits)
+	return t.waits[min(len(t.waits)-1, int(q*float64(len(t.waits))))]
+}
+
+func (t *tally) String() string {
+	return fmt.Sprintf("%d operations: %d ok, %d failed, %d unknown; p99 %v, longest %v",
+		t.ok+t.failed+t.unknown, t.ok, t.failed, t.unknown, t.quantile(0.99).Round(time.Millisecond), t.longest.Round(time.Millisecond))
+}

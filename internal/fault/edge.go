@@ -1,0 +1,36 @@
+package fault
+
+import (
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+)
+
+// overloadDelay is the advice of a gateway that has too much under way.
+const overloadDelay = 500 * time.Millisecond
+
+// Overloaded is the error of a call that a gateway does not take on.
+func Overloaded() *connect.Error {
+	return New(connect.CodeResourceExhausted, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_QUEUE_FULL, Outcome: nothing,
+		Retryable: true, RetryDelay: durationpb.New(overloadDelay),
+	}, "the gateway has too many calls under way; try again, or add workers")
+}
+
+// Unreached is the error of a call to a gateway that could not be dialled.
+func Unreached(cause error) *connect.Error {
+	return New(connect.CodeUnavailable, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_LINK_LOST, Outcome: nothing, Retryable: true,
+	}, "the gateway cannot be reached: "+cause.Error())
+}
+
+// Starting is the error of a call that a gateway cannot place, because its host does not
+// know the cluster yet, or leaves it.
+func Starting() *connect.Error {
+	return New(connect.CodeUnavailable, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_SHUTTING_DOWN, Outcome: nothing, Retryable: true,
+	}, "the host is starting or stopping, and does not know this actor type; try again, or ask another worker")
+}
