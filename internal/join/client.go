@@ -54,10 +54,9 @@ type Membership struct {
 	Holder *pki.Holder
 	// Version is the version of the protocol that both sides speak.
 	Version uint32
-	// Lease is how long the first lease lasts, counted from Since.
+	// Lease is how long the first lease lasts, counted from when the proof was sent, or
+	// from before.
 	Lease time.Duration
-	// Since is when the proof was sent.
-	Since time.Time
 }
 
 // Join joins a cluster through one runtime, over one connection of its own, which it
@@ -196,7 +195,6 @@ func (a *attempt) run(ctx context.Context) (*Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	since := time.Now()
 	issued, err := a.prove(ctx)
 	if err != nil {
 		return nil, err
@@ -205,7 +203,7 @@ func (a *attempt) run(ctx context.Context) (*Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	member.Version, member.Since = version, since
+	member.Version = version
 	return member, nil
 }
 

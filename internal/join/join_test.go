@@ -37,8 +37,8 @@ func TestJoin(t *testing.T) {
 		if member.Cluster != "prod" || member.Version != 1 || member.Lease != 5*time.Second || member.Holder.Certificate().Identity() != own {
 			t.Errorf("%s: %+v", name, member)
 		}
-		if time.Since(member.Since) > 20*time.Second || !member.Holder.Bundle().Equal(c.authority.Bundle()) {
-			t.Errorf("%s: since %v", name, member.Since)
+		if !member.Holder.Bundle().Equal(c.authority.Bundle()) {
+			t.Errorf("%s: it got other authorities", name)
 		}
 		if got.Address != req.Address || !slices.Equal(got.Types, req.Types) || got.Version != 1 || !strings.HasPrefix(got.Source, "127.0.0.1:") {
 			t.Errorf("%s: applicant %+v", name, got)

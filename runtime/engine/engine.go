@@ -32,6 +32,7 @@ type Engine struct {
 	store store.Store
 	log   *slog.Logger
 	gate  *gate
+	marks marks
 	board *board
 
 	// loaded is closed when the board holds what the store does.
@@ -55,9 +56,14 @@ func New(cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	cluster, err := cfg.Store.Cluster(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("engine: read the identity of the cluster: %w", err)
+	}
 	return &Engine{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger,
 		gate:     newGate(),
+		marks:    marks{key: []byte(cluster.ID)},
 		board:    newBoard(rand.Text()),
 		loaded:   make(chan struct{}),
 		planning: newSlot(), announcing: newSlot(),

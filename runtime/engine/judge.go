@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/runtime/store"
@@ -59,10 +60,18 @@ func (e *Engine) signs(members []store.Member) []lease.Sign {
 	var signs []lease.Sign
 	for _, member := range members {
 		if member.Alive {
-			signs = append(signs, lease.Sign{Worker: member.Worker.GetId(), Beat: member.Beat, Lease: e.cfg.Lease})
+			signs = append(signs, lease.Sign{Worker: member.Worker.GetId(), Beat: member.Beat, Lease: e.leaseOf(member.Worker)})
 		}
 	}
 	return signs
+}
+
+// leaseOf is the lease that a worker was told when it joined.
+func (e *Engine) leaseOf(worker *runtimev1.Worker) time.Duration {
+	if worker.GetLease() == nil {
+		return e.cfg.Lease
+	}
+	return worker.GetLease().AsDuration()
 }
 
 // execute carries decrees out. The shards of each worker go straight to the living.

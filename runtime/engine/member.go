@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/placement"
@@ -31,7 +32,7 @@ func (e *Engine) Admit(ctx context.Context) (Membership, error) {
 		return Membership{}, err
 	}
 	defer e.gate.leave()
-	worker := &runtimev1.Worker{Id: e.newID()}
+	worker := &runtimev1.Worker{Id: e.newID(), Lease: durationpb.New(e.cfg.Lease)}
 	counter, err := e.store.AddWorker(ctx, worker)
 	if err != nil {
 		return Membership{}, e.coded(worker.GetId(), fmt.Errorf("admit a worker: %w", err))
@@ -72,7 +73,7 @@ func (e *Engine) listWorker(ctx context.Context, id string, req *runtimev1.Annou
 		names[i] = typ.GetName()
 	}
 	slices.Sort(names)
-	worker := &runtimev1.Worker{Id: id, Address: req.GetAddress(), Types: names}
+	worker := &runtimev1.Worker{Id: id, Address: req.GetAddress(), Types: names, Lease: e.board.table().Worker(id).GetLease()}
 	counter, err := e.store.Announce(ctx, worker)
 	if err != nil {
 		return e.doubted(err)

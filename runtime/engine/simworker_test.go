@@ -215,7 +215,7 @@ func (p *process) renew() {
 			if p.world.rules.noSend {
 				renewal.Sent = p.clock()
 			}
-			p.holder.Accepted(renewal, answer.GetLease().AsDuration())
+			p.holder.Accepted(renewal, p.world.lease)
 			p.world.learned = true
 		}
 	})

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
@@ -44,13 +43,16 @@ func (w *Worker) Announce(ctx context.Context, req *runtimev1.AnnounceRequest) (
 }
 
 // Renew renews the worker's lease.
-func (w *Worker) Renew(ctx context.Context, _ *runtimev1.RenewRequest) (*runtimev1.RenewResponse, error) {
+func (w *Worker) Renew(ctx context.Context, req *runtimev1.RenewRequest) (*runtimev1.RenewResponse, error) {
 	return serve(w, func(e *Engine) (*runtimev1.RenewResponse, error) {
-		err := e.store.Beat(ctx, w.id)
+		err := e.believe(ctx, req.GetMark())
+		if err == nil {
+			err = e.store.Beat(ctx, w.id)
+		}
 		if errors.Is(err, store.ErrDead) {
 			return &runtimev1.RenewResponse{Dead: true}, nil
 		}
-		return &runtimev1.RenewResponse{Lease: durationpb.New(e.cfg.Lease)}, err
+		return &runtimev1.RenewResponse{}, err
 	})
 }
 
@@ -75,6 +77,7 @@ func (e *Engine) watch(ctx context.Context, id, cursor string) (*runtimev1.Watch
 		}
 		answer, changed := e.board.since(cursor)
 		if answer != nil {
+			answer.Mark = e.marks.seal(store.Counter(e.board.counter()))
 			return answer, nil
 		}
 		select {
@@ -112,6 +115,9 @@ func (w *Worker) Load(ctx context.Context, req *runtimev1.LoadRequest) (*runtime
 		if err := checkReads(req.GetReads()); err != nil {
 			return nil, err
 		}
+		if err := e.believe(ctx, req.GetMark()); err != nil {
+			return nil, err
+		}
 		results, err := e.store.Load(ctx, w.id, req.GetReads())
 		return &runtimev1.LoadResponse{Results: results}, err
 	})
@@ -123,8 +129,11 @@ func (w *Worker) Commit(ctx context.Context, req *runtimev1.CommitRequest) (*run
 		if err := checkRecords(req.GetRecords()); err != nil {
 			return nil, err
 		}
-		results, _, err := e.store.Commit(ctx, w.id, req.GetRecords())
-		return &runtimev1.CommitResponse{Results: results}, err
+		if err := e.believe(ctx, req.GetMark()); err != nil {
+			return nil, err
+		}
+		results, counter, err := e.store.Commit(ctx, w.id, req.GetRecords())
+		return &runtimev1.CommitResponse{Results: results, Mark: e.marks.seal(counter)}, err
 	})
 }
 

@@ -179,7 +179,7 @@ func TestAWorkerJoinsAndIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	renewed, err := calls.Renew(t.Context(), &runtimev1.RenewRequest{})
-	if err != nil || renewed.GetDead() || renewed.GetLease().AsDuration() != r.cfg.Lease {
+	if err != nil || renewed.GetDead() {
 		t.Errorf("renewed %v, %v", renewed, err)
 	}
 	workers, err := r.runtime.Workers(t.Context())

@@ -59,7 +59,7 @@ func (h *Host) membership(joined *join.Membership) *member.Membership {
 	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://runtime",
 		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(0)))
 	return &member.Membership{
-		Worker: joined.Worker, Holder: joined.Holder, Since: joined.Since, Lease: joined.Lease,
+		Worker: joined.Worker, Holder: joined.Holder, Lease: joined.Lease,
 		Runtime: runtimev1connect.NewWorkerServiceClient(client), Close: transport.CloseIdleConnections,
 	}
 }

@@ -95,7 +95,7 @@ func newRegister(context.Context, *chaosv1francis.RegisterActorActivation) (chao
 func (r *register) Add(_ context.Context, turn chaosv1francis.RegisterActorTurn, req *chaosv1.AddRequest) (*chaosv1.AddResponse, error) {
 	state := turn.State()
 	state.Value += req.GetIn()
-	time.Sleep(req.GetPause().AsDuration()) // it ignores its context, as bad code does
+	<-time.After(req.GetPause().AsDuration()) // it ignores its context, as bad code does
 	return &chaosv1.AddResponse{Value: state.GetValue(), Activation: r.activation}, nil
 }
 
@@ -122,9 +122,10 @@ func (*register) Break(_ context.Context, _ chaosv1francis.RegisterActorTurn, re
 	case chaosv1.BreakRequest_HARM_EXIT:
 		os.Exit(3)
 	case chaosv1.BreakRequest_HARM_PANIC:
-		panic("as told")
+		panic("as told") //nolint:forbidigo // it is what the test asks for
 	case chaosv1.BreakRequest_HARM_HANG:
 		select {}
+	default:
 	}
 	return &chaosv1.BreakResponse{}, nil
 }

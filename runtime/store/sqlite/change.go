@@ -64,7 +64,7 @@ func (w *writer) writeChanges(changes []cluster.Change, after *cluster.Table) er
 	for _, c := range changes {
 		pages += len(c.Shards)/8 + len(c.Members) + len(c.Types)
 	}
-	return w.transact(pages, after.Cluster.Counter, func() error {
+	return w.transact(pages, after.Cluster, func() error {
 		for _, change := range changes {
 			if err := writeChange(w.conn, change); err != nil {
 				return err

@@ -69,7 +69,7 @@ func (w *writer) writeAll(rows []row) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	err := w.transact(pagesOf(rows), w.held.table.Cluster.Counter+1, func() error {
+	err := w.transact(pagesOf(rows), w.counted(), func() error {
 		for _, row := range rows {
 			if err := w.replaceRow(row); err != nil {
 				return err

@@ -63,7 +63,7 @@ func (w *writer) sweep(s sweep) (int64, error) {
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	err = w.transact(int(n), w.held.table.Cluster.Counter+1, func() error {
+	err = w.transact(int(n), w.counted(), func() error {
 		for _, drop := range s.drops {
 			if err := w.drop(drop, s.before); err != nil {
 				return err

@@ -32,6 +32,13 @@ func (h *held) read(read func(*cluster.Table)) error {
 	return nil
 }
 
+// peek shows the table also when the store has ended.
+func (h *held) peek(read func(*cluster.Table)) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	read(h.table)
+}
+
 // standing says why the store cannot serve, or nil.
 func (h *held) standing() error {
 	h.mu.RLock()

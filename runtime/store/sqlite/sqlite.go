@@ -48,6 +48,8 @@ type Store struct {
 	readers []*reader
 	loads   *queue[*loadCall]
 
+	// ended is closed when the store closes.
+	ended   chan struct{}
 	serving sync.WaitGroup
 	closing sync.Once
 	closed  error
@@ -57,12 +59,13 @@ type Store struct {
 // not ours is refused before anything is written to it.
 func Open(config Config) (*Store, error) {
 	config = config.withDefaults()
-	s := &Store{loads: newQueue[*loadCall](), held: &held{failed: make(chan struct{})}}
+	s := &Store{ended: make(chan struct{}), loads: newQueue[*loadCall](), held: &held{failed: make(chan struct{})}}
 	if err := s.open(config); err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", config.Path, errors.Join(err, s.release()))
 	}
 	s.Keeper = cluster.NewKeeper(shell{s})
 	s.serving.Go(s.writer.run)
+	s.serving.Go(func() { s.witness(config.Path) })
 	for _, r := range s.readers {
 		s.serving.Go(r.run)
 	}
@@ -78,6 +81,9 @@ func (s *Store) open(config Config) (err error) {
 		return err
 	}
 	if err := s.openWriter(config); err != nil {
+		return err
+	}
+	if err := s.confront(config); err != nil {
 		return err
 	}
 	return s.openReaders(config)
@@ -143,6 +149,7 @@ func (s *Store) Failed() <-chan struct{} { return s.held.failed }
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.held.close()
+		close(s.ended)
 		refuse(s.writer.queue.close(), store.ErrClosed)
 		refuse(s.loads.close(), store.ErrClosed)
 		s.serving.Wait()

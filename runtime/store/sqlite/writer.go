@@ -112,14 +112,14 @@ func groupOf(calls []*writeCall) int {
 }
 
 // transact runs a body in one transaction, which writes about so many pages and
-// leaves the store with the given counter.
-func (w *writer) transact(pages int, counter store.Counter, body func() error) error {
+// leaves the cluster like that.
+func (w *writer) transact(pages int, after store.Cluster, body func() error) error {
 	if err := w.begin.exec(); err != nil {
 		return w.broken(err)
 	}
 	err := body()
 	if err == nil {
-		err = w.count(counter)
+		err = w.count(after)
 	}
 	if err == nil {
 		err = w.commit.exec()
@@ -133,10 +133,15 @@ func (w *writer) transact(pages int, counter store.Counter, body func() error) e
 	return nil
 }
 
-func (w *writer) count(counter store.Counter) error {
+// counted is the cluster after one more change.
+func (w *writer) counted() store.Cluster {
 	next := w.held.table.Cluster
-	next.Counter = counter
-	row, err := clusterRow(next)
+	next.Counter++
+	return next
+}
+
+func (w *writer) count(after store.Cluster) error {
+	row, err := clusterRow(after)
 	if err != nil {
 		return err
 	}

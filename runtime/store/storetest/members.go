@@ -19,6 +19,7 @@ var memberTests = []test{
 	{"a dead or leaving heir gets nothing", heirMustLive},
 	{"a leaving worker is given nothing", leavingGetsNothing},
 	{"dead workers are forgotten after a time", deadForgotten},
+	{"a store that went back begins a new generation", regenerates},
 }
 
 // member returns a worker as it is listed.
@@ -201,4 +202,42 @@ func (b *bench) forget() {
 			return
 		}
 	}
+}
+
+func regenerates(b *bench) {
+	b.worker("w1", "w2")
+	b.cart(2)
+	old := b.assign(0, "w1")
+	b.commit("w1", record(idIn(0, 2), nil, at(1, 1), "kept"))
+	for _, seen := range []store.Counter{0, b.counter()} {
+		happened, placed, err := b.Regenerate(b.Context(), seen)
+		b.ok(err)
+		if happened || len(placed.Shards) > 0 {
+			b.Errorf("a store at %d that was seen at %d began a new generation", b.counter(), seen)
+		}
+	}
+	seen := b.counter() + 100
+	happened, placed, err := b.Regenerate(b.Context(), seen)
+	b.ok(err)
+	want(b, "happened", happened, true)
+	want(b, "shards", len(placed.Shards), 2)
+	now, err := b.Cluster(b.Context())
+	b.ok(err)
+	if now.Generation != 2 || now.Counter <= seen {
+		b.Errorf("the cluster is %+v, which was seen at %d", now, seen)
+	}
+	want(b, "w1 lives", b.member("w1").Alive, false)
+	want(b, "w2 lives", b.member("w2").Alive, false)
+	if shard := b.shard(0); shard.GetWorker() != "" || shard.GetEpoch() <= 1<<40 {
+		b.Errorf("the shard is %s after %s", entry(shard), entry(old))
+	}
+	want(b, "an old activation", b.commit("w1", record(idIn(0, 2), at(1, 1), at(1, 2), "stale")), []runtimev1.Verdict{staleEpoch})
+	wantError(b, "an old worker", b.Beat(b.Context(), "w1"), store.ErrDead)
+	b.worker("w3")
+	shard := b.assign(0, "w3")
+	next := atEpoch(record(idIn(0, 2), at(1, 1), at(3, 1), "new"), shard.GetEpoch())
+	want(b, "a new activation", b.commit("w3", next), []runtimev1.Verdict{applied})
+	happened, _, err = b.Regenerate(b.Context(), seen)
+	b.ok(err)
+	want(b, "happened again", happened, false)
 }

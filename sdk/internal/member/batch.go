@@ -143,7 +143,7 @@ func (b *batcher[Q, R]) fits() int {
 // load reads a batch of actors.
 func (s *session) load(reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error) {
 	return answered(s, len(reads), func() ([]*runtimev1.LoadResponse_Result, error) {
-		res, err := s.membership.Runtime.Load(s.ctx, &runtimev1.LoadRequest{Reads: reads})
+		res, err := s.membership.Runtime.Load(s.ctx, &runtimev1.LoadRequest{Reads: reads, Mark: s.member.mark()})
 		return res.GetResults(), err
 	})
 }
@@ -157,7 +157,8 @@ func (s *session) commit(records []*runtimev1.Record) ([]*runtimev1.CommitRespon
 	}
 	doubted := false
 	res, err := answered(s, len(records), func() ([]*runtimev1.CommitResponse_Result, error) {
-		res, err := s.membership.Runtime.Commit(s.ctx, &runtimev1.CommitRequest{Records: records})
+		res, err := s.membership.Runtime.Commit(s.ctx, &runtimev1.CommitRequest{Records: records, Mark: s.member.mark()})
+		s.member.saw(res.GetMark())
 		known := err == nil && len(res.GetResults()) == len(records) || withoutEffect(err)
 		doubted = doubted || !known
 		return res.GetResults(), err

@@ -100,6 +100,7 @@ func (m *Member) Commit(record *runtimev1.Record, answered func(*runtimev1.Commi
 
 // merge takes over a change of the table, and does what it means for this worker.
 func (m *Member) merge(change *runtimev1.WatchResponse) {
+	m.saw(change.GetMark())
 	m.mu.Lock()
 	worker := m.Worker()
 	before := m.table.Load()

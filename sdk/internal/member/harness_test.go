@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
@@ -90,7 +89,7 @@ func (f *fake) join(context.Context) (*Membership, error) {
 		f.worker = "w" + strconv.Itoa(f.joins)
 		f.entry = &runtimev1.Shard{Type: "probe", Shard: theShard, Epoch: f.entry.GetEpoch() + 1, Worker: f.worker}
 	})
-	return &Membership{Worker: f.worker, Since: time.Now(), Lease: testLease, Runtime: &seen{f, f.worker}, Close: func() {}}, nil
+	return &Membership{Worker: f.worker, Lease: testLease, Runtime: &seen{f, f.worker}, Close: func() {}}, nil
 }
 
 // seen is the fake as one worker sees it.
@@ -135,7 +134,7 @@ func (s *seen) Renew(ctx context.Context, _ *runtimev1.RenewRequest) (*runtimev1
 	if dead(err) {
 		return &runtimev1.RenewResponse{Dead: true}, nil
 	}
-	return &runtimev1.RenewResponse{Lease: durationpb.New(testLease)}, err
+	return &runtimev1.RenewResponse{}, err
 }
 
 func (s *seen) Watch(ctx context.Context, req *runtimev1.WatchRequest) (*runtimev1.WatchResponse, error) {
@@ -245,6 +244,10 @@ func (f *fake) wantLog(t *testing.T, want ...string) {
 
 // bed is a member with a host of probes, on a fake runtime.
 type bed struct {
+	// suspended is for how long the machine was suspended.
+	suspended atomic.Int64
+	// began is when the bubble did.
+	began time.Time
 	*fake
 
 	t      *testing.T
@@ -280,8 +283,8 @@ func run(t *testing.T, test func(b *bed)) {
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	b := &bed{t: t, fake: &fake{dead: map[string]bool{}, changed: make(chan struct{})}, probes: &behaviour.Probes{}}
-	b.member = New(Config{Join: b.join, Announce: func() *runtimev1.AnnounceRequest { return &runtimev1.AnnounceRequest{} }, Logger: quiet})
+	b := &bed{began: time.Now(), t: t, fake: &fake{dead: map[string]bool{}, changed: make(chan struct{})}, probes: &behaviour.Probes{}}
+	b.member = New(Config{Join: b.join, Announce: func() *runtimev1.AnnounceRequest { return &runtimev1.AnnounceRequest{} }, Logger: quiet, Clock: b.now})
 	var err error
 	if b.host, err = host.New(host.Config{Cluster: b.member, Logger: quiet}); err != nil {
 		t.Fatal(err)
@@ -292,6 +295,11 @@ func newBed(t *testing.T) *bed {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// now is the clock of the worker: what passes in the bubble, and suspends.
+func (b *bed) now() time.Duration {
+	return time.Since(b.began) + time.Duration(b.suspended.Load())
 }
 
 // add calls the actor "id1". The bubble is at rest when it returns.

@@ -20,6 +20,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
+	"github.com/francis-actors/francis/internal/boottime"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
@@ -33,6 +34,9 @@ type Config struct {
 	// Announce says what the worker serves, and where.
 	Announce func() *runtimev1.AnnounceRequest
 	Logger   *slog.Logger
+	// Clock counts the lease. Default: boottime.SinceBoot, which goes on while the
+	// machine is suspended.
+	Clock boottime.Clock
 }
 
 // Membership is what joining gives.
@@ -41,8 +45,7 @@ type Membership struct {
 	Worker string
 	// Holder has the certificate of the worker; nil in one process with the runtime.
 	Holder *pki.Holder
-	// Since is when the lease begins to count, and Lease how long it is.
-	Since time.Time
+	// Lease is how long the first lease is, counted from before it was asked for.
 	Lease time.Duration
 	// Runtime is the runtime, as this worker sees it.
 	Runtime runtimev1connect.WorkerServiceClient
@@ -55,7 +58,6 @@ type Member struct {
 	cfg   Config
 	log   *slog.Logger
 	host  *host.Host
-	start time.Time
 	peers peers
 
 	// session is the present one; nil before the first join.
@@ -68,6 +70,8 @@ type Member struct {
 	changed chan struct{}
 	// handing are the shards that are being handed over.
 	handing map[shardKey]bool
+	// highest is the highest mark that was seen; never changed in place.
+	highest []byte
 	// leaving is set once the worker hands its shards over for good.
 	leaving bool
 
@@ -88,9 +92,12 @@ type shardKey struct {
 // New returns a member; Serve gives it its host, and Run starts it.
 func New(cfg Config) *Member {
 	m := &Member{
-		cfg: cfg, log: cfg.Logger, start: time.Now(),
+		cfg: cfg, log: cfg.Logger,
 		changed: make(chan struct{}), handing: map[shardKey]bool{},
 		ready: make(chan struct{}), over: make(chan struct{}),
+	}
+	if m.cfg.Clock == nil {
+		m.cfg.Clock = boottime.SinceBoot
 	}
 	m.table.Store(&placement.Table{})
 	m.peers.member = m
@@ -100,8 +107,8 @@ func New(cfg Config) *Member {
 // Serve names the host whose membership this is. It is called once, before Run.
 func (m *Member) Serve(h *host.Host) { m.host = h }
 
-// now is the time by a clock of this process that never jumps.
-func (m *Member) now() time.Duration { return time.Since(m.start) }
+// now is the time by which the lease counts.
+func (m *Member) now() time.Duration { return m.cfg.Clock() }
 
 // Ready is closed once the worker has joined and knows the cluster's table.
 func (m *Member) Ready() <-chan struct{} { return m.ready }
@@ -153,10 +160,11 @@ func (m *Member) Run(ctx context.Context) error {
 // ended.
 func (m *Member) join(ctx context.Context) (*session, error) {
 	for again := (pauses{}); ctx.Err() == nil; {
+		asked := m.now()
 		membership, err := m.cfg.Join(ctx)
 		switch {
 		case err == nil:
-			return m.begin(membership), nil
+			return m.begin(membership, asked), nil
 		case Permanent(err):
 			return nil, fmt.Errorf("join the cluster: %w", err)
 		case ctx.Err() == nil:
@@ -167,9 +175,9 @@ func (m *Member) join(ctx context.Context) (*session, error) {
 	return nil, nil //nolint:nilnil // no session and no fault: the worker stops
 }
 
-// begin makes a membership the present session.
-func (m *Member) begin(membership *Membership) *session {
-	s := newSession(m, membership)
+// begin makes a membership, which was asked for at that time, the present session.
+func (m *Member) begin(membership *Membership, asked time.Duration) *session {
+	s := newSession(m, membership, asked)
 	m.session.Store(s)
 	m.log.Info("joined the cluster", "worker", membership.Worker, "lease", membership.Lease)
 	m.wake()

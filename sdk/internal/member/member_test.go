@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
@@ -60,7 +59,7 @@ func TestLateRenewalDoesNotRevive(t *testing.T) {
 		s := b.member.session.Load()
 		renewal, _ := s.send()
 		s.die()
-		s.renewed(renewal, &runtimev1.RenewResponse{Lease: durationpb.New(testLease)}, nil)
+		s.renewed(renewal, nil)
 		if s.active() {
 			t.Error("a dead session is active again")
 		}

@@ -125,7 +125,7 @@ func newPeers(t *testing.T, authority *pki.Authority, address string) *Member {
 	t.Helper()
 	m := New(Config{})
 	holder := pki.NewHolder(certificate(t, authority, "here"), authority.Bundle())
-	m.session.Store(newSession(m, &Membership{Worker: "here", Holder: holder, Since: m.start, Lease: testLease}))
+	m.session.Store(newSession(m, &Membership{Worker: "here", Holder: holder, Lease: testLease}, m.now()))
 	m.merge(&runtimev1.WatchResponse{Workers: []*runtimev1.Worker{{Id: "there", Address: address}}})
 	t.Cleanup(m.peers.close)
 	return m
@@ -196,7 +196,7 @@ func TestPeersFollowTheTable(t *testing.T) {
 		t.Error("the client did not follow the address")
 	}
 	holder := pki.NewHolder(certificate(t, authority, "again"), authority.Bundle())
-	m.session.Store(newSession(m, &Membership{Worker: "again", Holder: holder, Since: m.start, Lease: testLease}))
+	m.session.Store(newSession(m, &Membership{Worker: "again", Holder: holder, Lease: testLease}, m.now()))
 	if rejoined := get(); rejoined == moved || rejoined.holder != holder {
 		t.Error("the client still shows the certificate of the earlier session")
 	}

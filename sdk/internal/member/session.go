@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -30,8 +31,8 @@ type session struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
-	// lapses is when the lease lapses, by the clock of the member; 0 once the session
-	// is over.
+	// lapses is when the lease lapses, by the clock of the member; before all times
+	// once the session is over.
 	lapses atomic.Int64
 
 	mu    sync.Mutex
@@ -41,10 +42,10 @@ type session struct {
 	commits batcher[*runtimev1.Record, *runtimev1.CommitResponse_Result]
 }
 
-func newSession(m *Member, membership *Membership) *session {
+func newSession(m *Member, membership *Membership, asked time.Duration) *session {
 	s := &session{member: m, membership: membership}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.lease = lease.NewHolder(membership.Since.Sub(m.start), membership.Lease)
+	s.lease = lease.NewHolder(asked, membership.Lease)
 	s.lapses.Store(int64(s.lease.Lapses()))
 	s.loads.send, s.commits.send = s.load, s.commit
 	s.loads.width, s.commits.width = inFlight, inFlight
@@ -74,7 +75,7 @@ func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lease.Die()
-	s.lapses.Store(0)
+	s.lapses.Store(math.MinInt64)
 }
 
 // die ends the session because the runtime has declared the worker dead.
@@ -91,13 +92,13 @@ func (s *session) renew() {
 	for s.pause() {
 		renewal, patience := s.send()
 		ctx, cancel := context.WithTimeout(s.ctx, patience)
-		res, err := s.membership.Runtime.Renew(ctx, &runtimev1.RenewRequest{Release: Release})
+		res, err := s.membership.Runtime.Renew(ctx, &runtimev1.RenewRequest{Release: Release, Mark: s.member.mark()})
 		cancel()
 		if res.GetDead() || dead(err) {
 			s.die()
 			return
 		}
-		s.renewed(renewal, res, err)
+		s.renewed(renewal, err)
 	}
 }
 
@@ -117,7 +118,7 @@ func (s *session) send() (lease.Renewal, time.Duration) {
 }
 
 // renewed takes over the answer to a renewal.
-func (s *session) renewed(renewal lease.Renewal, res *runtimev1.RenewResponse, err error) {
+func (s *session) renewed(renewal lease.Renewal, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -128,7 +129,7 @@ func (s *session) renewed(renewal lease.Renewal, res *runtimev1.RenewResponse, e
 	if s.lease.State(s.member.now()) == lease.Dead {
 		return
 	}
-	s.lease.Accepted(renewal, res.GetLease().AsDuration())
+	s.lease.Accepted(renewal, s.membership.Lease)
 	before := s.lapses.Swap(int64(s.lease.Lapses()))
 	if int64(s.member.now()) >= before { // read after the swap: nobody lapses unseen in between
 		s.member.log.Info("the lease is renewed after a lapse", "worker", s.membership.Worker)

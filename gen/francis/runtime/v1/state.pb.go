@@ -517,8 +517,8 @@ type LoadRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to read, at most 1,024.
 	Reads []*LoadRequest_Read `protobuf:"bytes,1,rep,name=reads,proto3" json:"reads,omitempty"`
-	// The highest counter of the store that the worker has seen.
-	Counter       uint64 `protobuf:"varint,2,opt,name=counter,proto3" json:"counter,omitempty"`
+	// The highest mark that the worker has seen.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -560,11 +560,11 @@ func (x *LoadRequest) GetReads() []*LoadRequest_Read {
 	return nil
 }
 
-func (x *LoadRequest) GetCounter() uint64 {
+func (x *LoadRequest) GetMark() []byte {
 	if x != nil {
-		return x.Counter
+		return x.Mark
 	}
-	return 0
+	return nil
 }
 
 // LoadResponse answers each read, in order.
@@ -618,8 +618,8 @@ type CommitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The records, at most 1,024.
 	Records []*Record `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
-	// The highest counter of the store that the worker has seen.
-	Counter       uint64 `protobuf:"varint,2,opt,name=counter,proto3" json:"counter,omitempty"`
+	// The highest mark that the worker has seen.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -661,11 +661,11 @@ func (x *CommitRequest) GetRecords() []*Record {
 	return nil
 }
 
-func (x *CommitRequest) GetCounter() uint64 {
+func (x *CommitRequest) GetMark() []byte {
 	if x != nil {
-		return x.Counter
+		return x.Mark
 	}
-	return 0
+	return nil
 }
 
 // CommitResponse answers each record, in order. A refused record never fails its
@@ -674,9 +674,10 @@ type CommitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The answers.
 	Results []*CommitResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	// The counter of the store after the records. A worker that has seen a higher one
-	// than the store has, proves that the store was put back to an older copy.
-	Counter       uint64 `protobuf:"varint,2,opt,name=counter,proto3" json:"counter,omitempty"`
+	// How far the store had come with the records, sealed by the runtime. Marks compare
+	// as bytes. A worker that shows a higher one than the store has come to, proves that
+	// the store was put back to an older copy.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,11 +719,11 @@ func (x *CommitResponse) GetResults() []*CommitResponse_Result {
 	return nil
 }
 
-func (x *CommitResponse) GetCounter() uint64 {
+func (x *CommitResponse) GetMark() []byte {
 	if x != nil {
-		return x.Counter
+		return x.Mark
 	}
-	return 0
+	return nil
 }
 
 // Read is one actor to read.
@@ -945,10 +946,10 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\fR\arequest\x12\x14\n" +
 	"\x05reply\x18\x03 \x01(\fR\x05reply\x12+\n" +
-	"\x03age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03age\"\xe6\x01\n" +
+	"\x03age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03age\"\xe0\x01\n" +
 	"\vLoadRequest\x12:\n" +
-	"\x05reads\x18\x01 \x03(\v2$.francis.runtime.v1.LoadRequest.ReadR\x05reads\x12\x18\n" +
-	"\acounter\x18\x02 \x01(\x04R\acounter\x1a\x80\x01\n" +
+	"\x05reads\x18\x01 \x03(\v2$.francis.runtime.v1.LoadRequest.ReadR\x05reads\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\x1a\x80\x01\n" +
 	"\x04Read\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.francis.runtime.v1.ActorR\x05actor\x12/\n" +
 	"\x05fence\x18\x02 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\x12\x16\n" +
@@ -958,13 +959,13 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\x06Result\x125\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1b.francis.runtime.v1.VerdictR\averdict\x12/\n" +
 	"\x05state\x18\x02 \x01(\v2\x19.francis.runtime.v1.StateR\x05state\x12+\n" +
-	"\x04keys\x18\x03 \x03(\v2\x17.francis.runtime.v1.KeyR\x04keys\"_\n" +
+	"\x04keys\x18\x03 \x03(\v2\x17.francis.runtime.v1.KeyR\x04keys\"Y\n" +
 	"\rCommitRequest\x124\n" +
-	"\arecords\x18\x01 \x03(\v2\x1a.francis.runtime.v1.RecordR\arecords\x12\x18\n" +
-	"\acounter\x18\x02 \x01(\x04R\acounter\"\xca\x01\n" +
+	"\arecords\x18\x01 \x03(\v2\x1a.francis.runtime.v1.RecordR\arecords\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\"\xc4\x01\n" +
 	"\x0eCommitResponse\x12C\n" +
-	"\aresults\x18\x01 \x03(\v2).francis.runtime.v1.CommitResponse.ResultR\aresults\x12\x18\n" +
-	"\acounter\x18\x02 \x01(\x04R\acounter\x1aY\n" +
+	"\aresults\x18\x01 \x03(\v2).francis.runtime.v1.CommitResponse.ResultR\aresults\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\x1aY\n" +
 	"\x06Result\x125\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1b.francis.runtime.v1.VerdictR\averdict\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion*\x9a\x01\n" +

@@ -188,8 +188,8 @@ type RenewRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The release of this software, for people.
 	Release string `protobuf:"bytes,1,opt,name=release,proto3" json:"release,omitempty"`
-	// The highest counter of the store that the worker has seen.
-	Counter       uint64 `protobuf:"varint,2,opt,name=counter,proto3" json:"counter,omitempty"`
+	// The highest mark that the worker has seen, see CommitResponse.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -231,21 +231,20 @@ func (x *RenewRequest) GetRelease() string {
 	return ""
 }
 
-func (x *RenewRequest) GetCounter() uint64 {
+func (x *RenewRequest) GetMark() []byte {
 	if x != nil {
-		return x.Counter
+		return x.Mark
 	}
-	return 0
+	return nil
 }
 
 // RenewResponse answers a renewal.
 type RenewResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True when the worker was declared dead: it holds nothing any more, and joins
-	// again under a new id.
-	Dead bool `protobuf:"varint,1,opt,name=dead,proto3" json:"dead,omitempty"`
-	// How long the lease lasts, counted from when the renewal was sent.
-	Lease         *durationpb.Duration `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
+	// again under a new id. Otherwise its lease lasts as long as it was told when it
+	// joined, counted from when the renewal was sent.
+	Dead          bool `protobuf:"varint,1,opt,name=dead,proto3" json:"dead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,13 +284,6 @@ func (x *RenewResponse) GetDead() bool {
 		return x.Dead
 	}
 	return false
-}
-
-func (x *RenewResponse) GetLease() *durationpb.Duration {
-	if x != nil {
-		return x.Lease
-	}
-	return nil
 }
 
 // WatchRequest asks for the cluster table.
@@ -357,8 +349,8 @@ type WatchResponse struct {
 	Types []*ActorType `protobuf:"bytes,5,rep,name=types,proto3" json:"types,omitempty"`
 	// The workers that have gone.
 	Gone []string `protobuf:"bytes,6,rep,name=gone,proto3" json:"gone,omitempty"`
-	// The counter of the store when this was true.
-	Counter       uint64 `protobuf:"varint,7,opt,name=counter,proto3" json:"counter,omitempty"`
+	// How far the store had come by then, see CommitResponse.
+	Mark          []byte `protobuf:"bytes,7,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -435,11 +427,11 @@ func (x *WatchResponse) GetGone() []string {
 	return nil
 }
 
-func (x *WatchResponse) GetCounter() uint64 {
+func (x *WatchResponse) GetMark() []byte {
 	if x != nil {
-		return x.Counter
+		return x.Mark
 	}
-	return 0
+	return nil
 }
 
 // Shard is one entry of the cluster table.
@@ -951,23 +943,22 @@ const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\x0fAnnounceRequest\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x123\n" +
 	"\x05types\x18\x02 \x03(\v2\x1d.francis.runtime.v1.ActorTypeR\x05types\"\x12\n" +
-	"\x10AnnounceResponse\"B\n" +
+	"\x10AnnounceResponse\"<\n" +
 	"\fRenewRequest\x12\x18\n" +
-	"\arelease\x18\x01 \x01(\tR\arelease\x12\x18\n" +
-	"\acounter\x18\x02 \x01(\x04R\acounter\"T\n" +
+	"\arelease\x18\x01 \x01(\tR\arelease\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\"#\n" +
 	"\rRenewResponse\x12\x12\n" +
-	"\x04dead\x18\x01 \x01(\bR\x04dead\x12/\n" +
-	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"&\n" +
+	"\x04dead\x18\x01 \x01(\bR\x04dead\"&\n" +
 	"\fWatchRequest\x12\x16\n" +
-	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"\x8f\x02\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"\x89\x02\n" +
 	"\rWatchResponse\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x1a\n" +
 	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x121\n" +
 	"\x06shards\x18\x03 \x03(\v2\x19.francis.runtime.v1.ShardR\x06shards\x124\n" +
 	"\aworkers\x18\x04 \x03(\v2\x1a.francis.runtime.v1.WorkerR\aworkers\x123\n" +
 	"\x05types\x18\x05 \x03(\v2\x1d.francis.runtime.v1.ActorTypeR\x05types\x12\x12\n" +
-	"\x04gone\x18\x06 \x03(\tR\x04gone\x12\x18\n" +
-	"\acounter\x18\a \x01(\x04R\acounter\"s\n" +
+	"\x04gone\x18\x06 \x03(\tR\x04gone\x12\x12\n" +
+	"\x04mark\x18\a \x01(\fR\x04mark\"s\n" +
 	"\x05Shard\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x14\n" +
@@ -1046,35 +1037,34 @@ var file_francis_runtime_v1_worker_proto_goTypes = []any{
 var file_francis_runtime_v1_worker_proto_depIdxs = []int32{
 	16, // 0: francis.runtime.v1.ActorType.files:type_name -> google.protobuf.FileDescriptorSet
 	0,  // 1: francis.runtime.v1.AnnounceRequest.types:type_name -> francis.runtime.v1.ActorType
-	17, // 2: francis.runtime.v1.RenewResponse.lease:type_name -> google.protobuf.Duration
-	7,  // 3: francis.runtime.v1.WatchResponse.shards:type_name -> francis.runtime.v1.Shard
-	8,  // 4: francis.runtime.v1.WatchResponse.workers:type_name -> francis.runtime.v1.Worker
-	0,  // 5: francis.runtime.v1.WatchResponse.types:type_name -> francis.runtime.v1.ActorType
-	17, // 6: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
-	15, // 7: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
-	7,  // 8: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
-	18, // 9: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
-	1,  // 10: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
-	3,  // 11: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
-	5,  // 12: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
-	9,  // 13: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
-	11, // 14: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
-	19, // 15: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
-	20, // 16: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
-	13, // 17: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
-	2,  // 18: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
-	4,  // 19: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
-	6,  // 20: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
-	10, // 21: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
-	12, // 22: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
-	21, // 23: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
-	22, // 24: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
-	14, // 25: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
-	18, // [18:26] is the sub-list for method output_type
-	10, // [10:18] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	7,  // 2: francis.runtime.v1.WatchResponse.shards:type_name -> francis.runtime.v1.Shard
+	8,  // 3: francis.runtime.v1.WatchResponse.workers:type_name -> francis.runtime.v1.Worker
+	0,  // 4: francis.runtime.v1.WatchResponse.types:type_name -> francis.runtime.v1.ActorType
+	17, // 5: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
+	15, // 6: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
+	7,  // 7: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
+	18, // 8: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
+	1,  // 9: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
+	3,  // 10: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
+	5,  // 11: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
+	9,  // 12: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
+	11, // 13: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
+	19, // 14: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
+	20, // 15: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
+	13, // 16: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
+	2,  // 17: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
+	4,  // 18: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
+	6,  // 19: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
+	10, // 20: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
+	12, // 21: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
+	21, // 22: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
+	22, // 23: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
+	14, // 24: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
+	17, // [17:25] is the sub-list for method output_type
+	9,  // [9:17] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_francis_runtime_v1_worker_proto_init() }

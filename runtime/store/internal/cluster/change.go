@@ -15,6 +15,8 @@ type Change struct {
 	Shards  []*runtimev1.Shard
 	// Forgotten are the ids of members to drop.
 	Forgotten []string
+	// Generation is a new one, with the counter that it begins at; nil to go on.
+	Generation *store.Cluster
 	// Beat is a worker whose beat grows by 1. It is kept in memory alone.
 	Beat string
 }
@@ -22,12 +24,15 @@ type Change struct {
 // Durable reports whether the change has anything that is kept on disk. Only then
 // the counter grows.
 func (c Change) Durable() bool {
-	return len(c.Members)+len(c.Types)+len(c.Shards)+len(c.Forgotten) > 0
+	return len(c.Members)+len(c.Types)+len(c.Shards)+len(c.Forgotten) > 0 || c.Generation != nil
 }
 
 // Apply makes a change, which is durable by now. A type that is new comes with all
 // of its shards.
 func (t *Table) Apply(change Change) {
+	if change.Generation != nil {
+		t.Cluster = *change.Generation
+	}
 	for _, member := range change.Members {
 		member.Beat = t.members[member.Worker.GetId()].Beat
 		t.members[member.Worker.GetId()] = member

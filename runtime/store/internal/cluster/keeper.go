@@ -71,6 +71,20 @@ func (k Keeper) Evict(ctx context.Context, worker string, heirs []store.Assignme
 	return k.decree(ctx, func(t *Table) Change { return t.Evict(worker, heirs, time.Now()) })
 }
 
+// Regenerate implements store.Members.
+func (k Keeper) Regenerate(ctx context.Context, seen store.Counter) (bool, store.Placed, error) {
+	var happened bool
+	placed, err := k.place(ctx, func(t *Table) (Change, error) {
+		change := t.Regenerate(seen, time.Now())
+		happened = change.Generation != nil
+		return change, nil
+	})
+	if err != nil {
+		return false, store.Placed{}, err
+	}
+	return happened, placed, nil
+}
+
 // RegisterType implements store.Placement.
 func (k Keeper) RegisterType(ctx context.Context, typ *runtimev1.ActorType, shards uint32) (store.Type, store.Placed, error) {
 	var registered store.Type

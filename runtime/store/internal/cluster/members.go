@@ -32,7 +32,7 @@ func (t *Table) Announce(worker *runtimev1.Worker) (Change, error) {
 	}
 	announced := &runtimev1.Worker{
 		Id: worker.GetId(), Address: worker.GetAddress(), Types: worker.GetTypes(),
-		Leaving: member.Worker.GetLeaving(),
+		Leaving: member.Worker.GetLeaving(), Lease: member.Worker.GetLease(),
 	}
 	if proto.Equal(announced, member.Worker) {
 		return Change{}, nil
@@ -51,7 +51,7 @@ func (t *Table) SetLeaving(worker string) (Change, error) {
 	}
 	leaving := &runtimev1.Worker{
 		Id: worker, Address: member.Worker.GetAddress(), Types: member.Worker.GetTypes(),
-		Leaving: true,
+		Leaving: true, Lease: member.Worker.GetLease(),
 	}
 	draft := t.draft()
 	for _, shard := range t.Shards() {

@@ -1,0 +1,45 @@
+package member
+
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
+)
+
+// A machine that was suspended finds the lease lapsed, although its monotonic clock stood
+// still: nothing starts before the runtime has answered.
+func TestSuspendedMachineHasLapsed(t *testing.T) {
+	run(t, func(b *bed) {
+		if err := <-b.add(&behaviourv1.AddRequest{In: 1}); err != nil {
+			t.Fatal(err)
+		}
+		b.setAway(true)
+		b.suspended.Store(int64(10 * time.Second))
+		if b.member.Active() {
+			t.Error("the lease is active after ten seconds of suspend")
+		}
+		waits := b.add(&behaviourv1.AddRequest{In: 1})
+		if len(waits) > 0 {
+			t.Fatalf("a call was answered behind the lapse: %v", <-waits)
+		}
+		b.setAway(false)
+		if err := <-waits; err != nil {
+			t.Errorf("after the next renewal the call ended with %v", err)
+		}
+		synctest.Wait()
+	})
+}
+
+func TestHighestMarkStays(t *testing.T) {
+	t.Parallel()
+	m := New(Config{})
+	for _, mark := range [][]byte{nil, {0, 5}, {0, 3}, {1, 0}, {0, 9}, nil} {
+		m.saw(mark)
+	}
+	if got := m.mark(); !bytes.Equal(got, []byte{1, 0}) {
+		t.Errorf("mark %v", got)
+	}
+}
