@@ -23,6 +23,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/sdk/internal/link"
 )
 
 // invocation is an increment by 0 as a good worker forwards it.
@@ -120,6 +121,16 @@ type liar struct {
 func (l *liar) Invoke(context.Context, *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
 	l.asked.Add(1)
 	return l.answer, nil
+}
+
+func (l *liar) Link(ctx context.Context, stream peerv1connect.PeerServiceLinkServerStream) error {
+	return link.Serve(ctx, stream, link.Server{
+		Invoke: func(_ context.Context, _ *peerv1.InvokeRequest, answer func(*peerv1.InvokeResponse, error)) {
+			l.asked.Add(1)
+			answer(l.answer, nil)
+		},
+		Valid: func() bool { return true },
+	})
 }
 
 // serve makes the rogue answer calls of its own type.

@@ -18,6 +18,7 @@ import (
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/internal/wire"
+	"github.com/francis-actors/francis/sdk/internal/link"
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
@@ -34,18 +35,21 @@ const (
 // peerServer answers the calls that other workers forward.
 type peerServer struct {
 	server *http.Server
+	// closing is closed when no more calls shall come.
+	closing chan struct{}
 }
 
 func (h *Host) newPeerServer() *peerServer {
+	closing := make(chan struct{})
 	rpc := connect.NewServer()
-	peerv1connect.RegisterPeerServiceHandler(rpc, peerHandler{h})
+	peerv1connect.RegisterPeerServiceHandler(rpc, peerHandler{h, closing})
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(member.MaxFrame))
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // only to answer curl and browsers
 	protocols.SetHTTP2(true)
-	return &peerServer{&http.Server{
-		Handler:           http.MaxBytesHandler(mux, member.MaxFrame),
+	return &peerServer{closing: closing, server: &http.Server{
+		Handler:           boundBodies(mux),
 		TLSConfig:         h.peerTLS(),
 		Protocols:         &protocols,
 		ReadHeaderTimeout: headerTimeout,
@@ -57,6 +61,19 @@ func (h *Host) newPeerServer() *peerServer {
 			SendPingTimeout:      pingAfter, PingTimeout: pingAfter, WriteByteTimeout: writeTimeout,
 		},
 	}}
+}
+
+// boundBodies bounds the bodies of requests. That of a link has no end; each of its
+// frames is bounded.
+func boundBodies(next http.Handler) http.Handler {
+	bounded := http.MaxBytesHandler(next, member.MaxFrame)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == peerv1connect.PeerServiceLinkProcedure {
+			next.ServeHTTP(w, r)
+			return
+		}
+		bounded.ServeHTTP(w, r)
+	})
 }
 
 // peerTLS shows the certificate of the present session, and asks for a member's.
@@ -82,6 +99,7 @@ func (p *peerServer) serve(listener net.Listener) error {
 
 // shutdown waits for the calls that run, and cuts off what is left after the grace.
 func (p *peerServer) shutdown(grace time.Duration) {
+	close(p.closing)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	if p.server.Shutdown(ctx) != nil {
@@ -90,7 +108,22 @@ func (p *peerServer) shutdown(grace time.Duration) {
 }
 
 // peerHandler answers other workers; who is no worker is refused.
-type peerHandler struct{ host *Host }
+type peerHandler struct {
+	host *Host
+	// closing is closed when no more calls shall come.
+	closing <-chan struct{}
+}
+
+// Link serves the calls of another worker.
+func (p peerHandler) Link(ctx context.Context, stream peerv1connect.PeerServiceLinkServerStream) error {
+	if err := fromWorker(ctx); err != nil {
+		return err
+	}
+	return link.Serve(ctx, stream, link.Server{
+		Invoke: p.host.host.Serve, Closing: p.closing,
+		Valid: func() bool { return fromWorker(ctx) == nil },
+	})
+}
 
 func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
 	if err := fromWorker(ctx); err != nil {

@@ -1,6 +1,7 @@
 package remote_test
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
 	"github.com/francis-actors/francis/internal/pki"
 )
 
@@ -63,6 +65,10 @@ var policy = map[string]cells{
 	"francis.runtime.v1.WorkerService/Certify":  forWorkers(argument),
 	"francis.runtime.v1.JoinService/Begin":      forJoiners(argument),
 	"francis.runtime.v1.JoinService/Prove":      forJoiners(stranger),
+	"francis.peer.v1.PeerService/Link": {
+		cluster: [6]string{absent, shut, shut, stranger, shut, shut},
+		peer:    [6]string{served, forbidden, shut, shut, shut, shut},
+	},
 	"francis.peer.v1.PeerService/Invoke": {
 		cluster: [6]string{absent, shut, shut, stranger, shut, shut},
 		peer:    [6]string{argument, forbidden, shut, shut, shut, shut},
@@ -164,13 +170,46 @@ func (c *cluster) post(address string, who *pki.Certificate, procedure string) s
 		c.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/proto")
+	if procedure == strings.TrimPrefix(peerv1connect.PeerServiceLinkProcedure, "/") {
+		req.Header.Set("Content-Type", "application/connect+proto")
+	}
 	res, err := client.Do(req)
 	if err != nil {
 		return shut
 	}
 	defer res.Body.Close()
 	body, _ := io.ReadAll(res.Body)
+	if res.StatusCode == http.StatusOK && res.Header.Get("Content-Type") == "application/connect+proto" {
+		return streamed(body)
+	}
 	return outcome(res.StatusCode, body)
+}
+
+// streamed is the code at the end of a stream: the last of its envelopes, each of which
+// has five bytes before it.
+func streamed(body []byte) string {
+	const head = 5
+	for len(body) >= head {
+		size := binary.BigEndian.Uint32(body[1:head])
+		last, rest := body[head:head+int(size)], body[head+int(size):]
+		if len(rest) > 0 {
+			body = rest
+			continue
+		}
+		var end struct {
+			Error struct {
+				Code string `json:"code"`
+			} `json:"error"`
+		}
+		if err := json.Unmarshal(last, &end); err != nil {
+			return "an end that is no JSON: " + string(last)
+		}
+		if end.Error.Code == "" {
+			return served
+		}
+		return end.Error.Code
+	}
+	return "a stream without an end"
 }
 
 // outcome is the code of an answer in the protocol of Connect.

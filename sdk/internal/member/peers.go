@@ -22,10 +22,13 @@ import (
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk/internal/host"
+	"github.com/francis-actors/francis/sdk/internal/link"
 )
 
 const (
 	dialTimeout = 3 * time.Second
+	// openTimeout is how long the opening of a link may take, dialling included.
+	openTimeout = 5 * time.Second
 	// pingAfter is how long another worker may be silent before it is asked whether it
 	// is still there.
 	pingAfter = 3 * time.Second
@@ -51,6 +54,20 @@ type peer struct {
 	address   string
 	client    peerv1connect.PeerServiceClient
 	transport *Transport
+
+	mu sync.Mutex
+	// current is the link, or the attempt to open it; nil before the first call.
+	current *opening
+}
+
+// opening is a link that is being opened, or is open.
+type opening struct {
+	// certificate is the one that the link was opened with.
+	certificate *pki.Certificate
+	// opened is closed when link or err is set.
+	opened chan struct{}
+	link   *link.Client
+	err    error
 }
 
 // dialError marks the failure of a dial: whatever was to be sent has not left.
@@ -65,9 +82,9 @@ func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeReq
 	if err != nil {
 		return nil, err
 	}
-	res, err := peer.client.Invoke(ctx, req)
-	if err == nil {
-		return res, nil
+	res, err := peer.invoke(ctx, req)
+	if err == nil || errors.Is(err, host.ErrUnsent) {
+		return res, err
 	}
 	if unsent(err) {
 		p.drop(worker, peer)
@@ -77,6 +94,85 @@ func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeReq
 		return nil, fault.LinkLost(err)
 	}
 	return nil, err
+}
+
+// invoke makes a call on the link, a large one apart.
+func (p *peer) invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+	if len(req.GetBody()) > link.MaxRequest {
+		return p.client.Invoke(ctx, req)
+	}
+	o := p.open()
+	select {
+	case <-o.opened:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, ctx.Err())
+	}
+	if o.err != nil {
+		return nil, o.err
+	}
+	return o.link.Invoke(ctx, req)
+}
+
+// open returns the link. One that takes no more calls, or was opened with an earlier
+// certificate, is replaced: the new one before the old one ends.
+func (p *peer) open() *opening {
+	certificate := p.holder.Certificate()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current.usable(certificate) {
+		return p.current
+	}
+	p.current.retire()
+	o := &opening{certificate: certificate, opened: make(chan struct{})}
+	p.current = o
+	go p.run(o)
+	return o
+}
+
+// run opens a link, and lets its connection go when it has ended.
+func (p *peer) run(o *opening) {
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	o.link, o.err = link.Open(ctx, p.client, idlePeer)
+	cancel()
+	close(o.opened)
+	if o.err == nil {
+		<-o.link.Ended()
+		p.transport.CloseIdleConnections()
+	}
+}
+
+// usable reports whether calls may be made on what is opened.
+func (o *opening) usable(certificate *pki.Certificate) bool {
+	if o == nil || o.certificate != certificate {
+		return false
+	}
+	select {
+	case <-o.opened:
+		return o.err == nil && !o.link.Retired()
+	default:
+		return true
+	}
+}
+
+// retire ends a link when its calls are answered.
+func (o *opening) retire() {
+	if o == nil {
+		return
+	}
+	go func() {
+		<-o.opened
+		if o.link != nil {
+			o.link.Retire()
+		}
+	}()
+}
+
+// close retires the link, and closes the connection when nobody uses it.
+func (p *peer) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.current.retire()
+	p.transport.CloseIdleConnections()
 }
 
 // unsent reports whether a call did not reach its actor, and may reach it over a new
@@ -109,7 +205,7 @@ func (p *peers) get(worker string) (*peer, error) {
 		return have, nil
 	}
 	if have != nil {
-		have.transport.CloseIdleConnections()
+		have.close()
 	}
 	if p.clients == nil {
 		p.clients = map[string]*peer{}
@@ -134,7 +230,7 @@ func (p *peers) drop(worker string, gone *peer) {
 	defer p.mu.Unlock()
 	if p.clients[worker] == gone {
 		delete(p.clients, worker)
-		gone.transport.CloseIdleConnections()
+		gone.close()
 	}
 }
 
@@ -146,7 +242,7 @@ func (p *peers) keep(table *placement.Table) {
 		if table.Worker(worker) != nil {
 			return false
 		}
-		gone.transport.CloseIdleConnections()
+		gone.close()
 		return true
 	})
 }
@@ -156,7 +252,7 @@ func (p *peers) close() {
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, peer := range p.clients {
-		peer.transport.CloseIdleConnections()
+		peer.close()
 	}
 	p.clients = nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk/internal/host"
+	"github.com/francis-actors/francis/sdk/internal/link"
 )
 
 // authority signs for the workers of a test.
@@ -118,6 +119,18 @@ type answer struct{ err error }
 
 func (a answer) Invoke(context.Context, *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
 	return &peerv1.InvokeResponse{}, a.err
+}
+
+func (a answer) Link(ctx context.Context, stream peerv1connect.PeerServiceLinkServerStream) error {
+	if connect.CodeOf(a.err) == connect.CodeUnauthenticated {
+		return a.err
+	}
+	return link.Serve(ctx, stream, link.Server{
+		Invoke: func(_ context.Context, _ *peerv1.InvokeRequest, answer func(*peerv1.InvokeResponse, error)) {
+			answer(&peerv1.InvokeResponse{}, a.err)
+		},
+		Valid: func() bool { return true },
+	})
 }
 
 // newPeers is a member that knows one other worker.

@@ -28,6 +28,8 @@ const (
 const (
 	// PeerServiceInvokeProcedure is the procedure name of the PeerService's Invoke RPC.
 	PeerServiceInvokeProcedure = "/francis.peer.v1.PeerService/Invoke"
+	// PeerServiceLinkProcedure is the procedure name of the PeerService's Link RPC.
+	PeerServiceLinkProcedure = "/francis.peer.v1.PeerService/Link"
 )
 
 var (
@@ -38,12 +40,23 @@ var (
 			Procedure:  PeerServiceInvokeProcedure,
 		}
 	})
+	peerServiceLinkSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeBidi,
+			Schema:     v1.File_francis_peer_v1_peer_proto.Services().ByName("PeerService").Methods().ByName("Link"),
+			Procedure:  PeerServiceLinkProcedure,
+		}
+	})
 )
 
 // PeerServiceClient is a client for the francis.peer.v1.PeerService service.
 type PeerServiceClient interface {
 	// Invoke calls a method of an actor that the worker hosts.
 	Invoke(context.Context, *v1.InvokeRequest) (*v1.InvokeResponse, error)
+	// Link carries calls, many at a time, for as long as the workers know each other. A
+	// frame carries whatever is waiting; calls arrive at their actors in the order of the
+	// frames. Large ones are made with Invoke, so that they keep nobody waiting.
+	Link(context.Context) (PeerServiceLinkClientStream, error)
 }
 
 // NewPeerServiceClient constructs a client for the francis.peer.v1.PeerService service. Multiple
@@ -52,10 +65,50 @@ func NewPeerServiceClient(client *connect.Client) PeerServiceClient {
 	return &peerServiceClient{client: client}
 }
 
+// PeerServiceLinkClientStream is the client stream for the PeerService's Link RPC.
+type PeerServiceLinkClientStream struct {
+	stream connect.ClientStream
+}
+
+// SendHeaders opens the stream and flushes the request headers without a message. The first Send or
+// Receive does this implicitly.
+func (s PeerServiceLinkClientStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a request message to the server.
+func (s PeerServiceLinkClientStream) Send(req *v1.LinkRequest) error {
+	return s.stream.Send(req)
+}
+
+// CloseSend closes the request side of the stream.
+func (s PeerServiceLinkClientStream) CloseSend() error {
+	return s.stream.CloseSend()
+}
+
+// Receive returns the next response message from the server.
+func (s PeerServiceLinkClientStream) Receive() (*v1.LinkResponse, error) {
+	var res v1.LinkResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s PeerServiceLinkClientStream) Close() error {
+	return s.stream.Close()
+}
+
 // PeerServiceHandler is an implementation of the francis.peer.v1.PeerService service.
 type PeerServiceHandler interface {
 	// Invoke calls a method of an actor that the worker hosts.
 	Invoke(context.Context, *v1.InvokeRequest) (*v1.InvokeResponse, error)
+	// Link carries calls, many at a time, for as long as the workers know each other. A
+	// frame carries whatever is waiting; calls arrive at their actors in the order of the
+	// frames. Large ones are made with Invoke, so that they keep nobody waiting.
+	Link(context.Context, PeerServiceLinkServerStream) error
 }
 
 // RegisterPeerServiceHandler registers svc as the francis.peer.v1.PeerService implementation on
@@ -64,7 +117,32 @@ func RegisterPeerServiceHandler(server *connect.Server, svc PeerServiceHandler) 
 	adapter := peerServiceHandler{svc: svc}
 	server.Register(
 		connect.Method{Spec: peerServiceInvokeSpec(), Handler: adapter.invoke},
+		connect.Method{Spec: peerServiceLinkSpec(), Handler: adapter.link},
 	)
+}
+
+// PeerServiceLinkServerStream is the server stream for the PeerService's Link RPC.
+type PeerServiceLinkServerStream struct {
+	stream connect.ServerStream
+}
+
+// Receive returns the next request message from the client.
+func (s PeerServiceLinkServerStream) Receive() (*v1.LinkRequest, error) {
+	var req v1.LinkRequest
+	if err := s.stream.Receive(&req); err != nil {
+		return nil, err
+	}
+	return &req, nil
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s PeerServiceLinkServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s PeerServiceLinkServerStream) Send(res *v1.LinkResponse) error {
+	return s.stream.Send(res)
 }
 
 // UnimplementedPeerServiceHandler returns CodeUnimplemented from all methods.
@@ -72,6 +150,10 @@ type UnimplementedPeerServiceHandler struct{}
 
 func (UnimplementedPeerServiceHandler) Invoke(context.Context, *v1.InvokeRequest) (*v1.InvokeResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "francis.peer.v1.PeerService.Invoke is not implemented")
+}
+
+func (UnimplementedPeerServiceHandler) Link(context.Context, PeerServiceLinkServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "francis.peer.v1.PeerService.Link is not implemented")
 }
 
 type peerServiceClient struct {
@@ -86,6 +168,14 @@ func (c *peerServiceClient) Invoke(ctx context.Context, req *v1.InvokeRequest) (
 	return &res, nil
 }
 
+func (c *peerServiceClient) Link(ctx context.Context) (PeerServiceLinkClientStream, error) {
+	stream, err := c.client.CallClientStream(ctx, peerServiceLinkSpec())
+	if err != nil {
+		return PeerServiceLinkClientStream{}, err
+	}
+	return PeerServiceLinkClientStream{stream: stream}, nil
+}
+
 type peerServiceHandler struct{ svc PeerServiceHandler }
 
 func (h peerServiceHandler) invoke(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
@@ -98,4 +188,8 @@ func (h peerServiceHandler) invoke(ctx context.Context, _ connect.Spec, stream c
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h peerServiceHandler) link(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	return h.svc.Link(ctx, PeerServiceLinkServerStream{stream: stream})
 }

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain is the bench itself when a row has started it in a role.
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) == "" {
+		os.Exit(m.Run())
+	}
+	if err := run(context.Background(), os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}); err != nil {
+		os.Exit(1)
+	}
+}
+
+// TestRows runs each row for a moment: it says whether they work, not how fast.
+func TestRows(t *testing.T) {
+	t.Parallel()
+	l, err := newLab(labConfig{span: 20 * time.Millisecond, repeat: 1, progress: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	out := l.measure(t.Context(), regexp.MustCompile(""))
+	if err := out.failed(); err != nil {
+		t.Error(err)
+	}
+	if len(out) != len(rows()) {
+		t.Errorf("%d rows were measured, want %d", len(out), len(rows()))
+	}
+	for _, l := range out.lines() {
+		if l.Rate <= 0 || l.P50 <= 0 || (l.Floor != "") != (l.Ratio > 0) {
+			t.Errorf("%s has the figures %+v", l.Name, l)
+		}
+	}
+}
+
+// TestFloors wants every floor to be a row that comes before those that stand on it.
+func TestFloors(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, r := range rows() {
+		if r.floor != "" && !seen[r.floor] {
+			t.Errorf("%s stands on %q, which is no row before it", r.name, r.floor)
+		}
+		if seen[r.name] {
+			t.Errorf("there are two rows %s", r.name)
+		}
+		seen[r.name] = true
+	}
+}
+
+// TestDocument wants the rows of the document to be those of the program.
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../docs/performance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, begins := strings.Cut(string(document), beginMark)
+	table, _, ends := strings.Cut(rest, endMark)
+	if !begins || !ends {
+		t.Fatal("the document has no marks around its table")
+	}
+	var have, want []string
+	for _, found := range regexp.MustCompile(`(?m)^\| ([^|]*) \|`).FindAllStringSubmatch(table, -1)[1:] {
+		have = append(have, found[1])
+	}
+	for _, r := range rows() {
+		want = append(want, r.name)
+	}
+	if strings.Join(have, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the document has the rows\n%s\nwant\n%s\nwrite it with: go run ./bench -write docs/performance.md", strings.Join(have, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestMedianRatio(t *testing.T) {
+	t.Parallel()
+	floor := &measured{rounds: []result{{Rate: 100, P50: 10}, {Rate: 200, P50: 10}, {Rate: 50, P50: 10}}}
+	rounds := []result{{Rate: 50, P50: 20}, {Rate: 20, P50: 30}, {Rate: 50, P50: 10}}
+	for by, want := range map[figure]float64{rate: 0.5, p50: 2} {
+		if got := (&measured{row: row{by: by}, rounds: rounds}).ratio(floor); got != want {
+			t.Errorf("by %s the ratio is %v, want %v", by, got, want)
+		}
+	}
+}
+
+func TestFailedRow(t *testing.T) {
+	t.Parallel()
+	w := work{callers: 2, span: time.Millisecond, op: func(caller, n int) error {
+		if caller == 1 && n == 3 {
+			return errors.New("a wrong reply")
+		}
+		return nil
+	}}
+	_, err := w.measure(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "caller 1, operation 3: a wrong reply") {
+		t.Fatalf("the error is %v", err)
+	}
+	out := outcome{{row: row{name: "x"}, err: err}}
+	if out.failed() == nil || !strings.Contains(out.markdown(), "failed: caller 1") {
+		t.Errorf("the failed row is told as %v and %q", out.failed(), out.markdown())
+	}
+	path := filepath.Join(t.TempDir(), "doc.md")
+	if err := os.WriteFile(path, []byte(beginMark+"old\n"+endMark), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.report(flags{write: path}, io.Discard); err == nil {
+		t.Error("a table with a failed row was written")
+	}
+}
+
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "doc.md")
+	if err := os.WriteFile(path, []byte("before\n"+beginMark+"old\n"+endMark+"after\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(path, "new\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "before\n"+beginMark+"new\n"+endMark+"after\n" {
+		t.Errorf("the document is %q", got)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if replace(path, "new\n") == nil {
+		t.Error("a document without marks was accepted")
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-for", "0s"}, {"-repeat", "0"}, {"rows"}, {"-run", "("}, {"-run", "no such row"}, {"-role", "king"}} {
+		if err := run(t.Context(), args, streams{strings.NewReader("{}\n"), io.Discard, io.Discard}); err == nil {
+			t.Errorf("%q was accepted", args)
+		}
+	}
+	var out strings.Builder
+	err := run(t.Context(), []string{"-run", "channel", "-for", "5ms", "-repeat", "1", "-json"}, streams{nil, &out, io.Discard})
+	var lines []line
+	if err != nil || json.Unmarshal([]byte(out.String()), &lines) != nil || len(lines) != 1 || lines[0].Rate <= 0 {
+		t.Errorf("got %v and %s", err, out.String())
+	}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
+	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/remote"
+)
+
+const roleWorker = "worker"
+
+// workerOrders say which cluster a worker joins.
+type workerOrders struct {
+	Runtime string `json:"runtime"`
+}
+
+// newWorker is a worker that has not joined yet.
+func newWorker(orders workerOrders) (*remote.Host, error) {
+	authority, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	return remote.NewHost(
+		remote.WithAddress("127.0.0.1:0"), remote.WithRuntimeAddresses(orders.Runtime),
+		remote.WithHostBootstrapPSK([]byte(hostKey)), remote.WithPinnedCA(authority.Bundle().PEM()),
+		remote.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))),
+	)
+}
+
+// join runs a worker; it returns when the worker is ready.
+func join(ctx context.Context, host *remote.Host) (leave func() error, err error) {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- host.Run(running) }()
+	select {
+	case <-host.Ready():
+		return func() error {
+			stop()
+			return <-ended
+		}, nil
+	case err := <-ended:
+		stop()
+		return nil, err
+	case <-ctx.Done():
+		stop()
+		return nil, errors.Join(ctx.Err(), <-ended)
+	}
+}
+
+// startWorker is a worker that hosts the counters.
+func startWorker(ctx context.Context, text []byte) (ready string, stop func() error, err error) {
+	var orders workerOrders
+	if err := json.Unmarshal(text, &orders); err != nil {
+		return "", nil, err
+	}
+	host, err := newWorker(orders)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := myactorv1francis.RegisterMyActor(host, newCounter, sdk.WithIdleTimeout(time.Hour)); err != nil {
+		return "", nil, err
+	}
+	stop, err = join(ctx, host)
+	return "ready", stop, err
+}
+
+// acrossWorkers measures calls from a worker in this process, which hosts nothing, to
+// one in another process, with the runtime in a third.
+func (c calls) acrossWorkers(ctx context.Context, l *lab, callers int) (res result, err error) {
+	control, address, err := l.startRuntime(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	defer func() { err = errors.Join(err, control.stop()) }()
+	worker, _, err := l.start(ctx, roleWorker, workerOrders{address})
+	if err != nil {
+		return result{}, err
+	}
+	defer func() { err = errors.Join(err, worker.stop()) }()
+	host, err := newWorker(workerOrders{address})
+	if err != nil {
+		return result{}, err
+	}
+	leave, err := join(ctx, host)
+	if err != nil {
+		return result{}, err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
+	return c.measure(ctx, host.Service(), work{callers: callers, span: l.cfg.span, children: []*child{control, worker}})
+}
+
+// startRuntime starts the real runtime on a new SQLite file; address is where it
+// serves.
+func (l *lab) startRuntime(ctx context.Context) (c *child, address string, err error) {
+	binary, err := l.runtime(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	bind, err := freeAddress()
+	if err != nil {
+		return nil, "", err
+	}
+	config := l.newPath("config.yaml")
+	text := "bind: " + strconv.Quote(bind) + "\ncluster: " + cluster + "\nruntimePSKs: [" + strconv.Quote(runtimeKey) + "]\n" +
+		"bootstrap: {method: psk, hostPSK: " + strconv.Quote(hostKey) + "}\n" +
+		"provider: {type: sqlite, connectionString: " + strconv.Quote(l.newPath("data.db")) + "}\nlog: {format: json}\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, "", err
+	}
+	cmd := exec.CommandContext(ctx, binary, "-config", config) //nolint:gosec // the binary that was built here
+	c = &child{cmd: cmd, silent: true}
+	if c.input, err = cmd.StdinPipe(); err != nil {
+		return nil, "", err
+	}
+	logs, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	address, err = serving(logs)
+	if err != nil {
+		return nil, "", errors.Join(err, c.stop())
+	}
+	return c, address, nil
+}
+
+// freeAddress is an address where nobody listens. Another process may take it before
+// the runtime does, which then says so.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// serving reads the log of a runtime up to its address, and drops the rest of it.
+func serving(logs io.Reader) (string, error) {
+	lines := bufio.NewScanner(logs)
+	var seen bytes.Buffer
+	for lines.Scan() {
+		var entry struct {
+			Address string `json:"address"`
+		}
+		seen.Write(append(lines.Bytes(), '\n'))
+		if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Address != "" {
+			go func() { _, _ = io.Copy(io.Discard, logs) }()
+			return entry.Address, nil
+		}
+	}
+	return "", fmt.Errorf("the runtime did not start:\n%s", seen.String())
+}
+
+// runtime is the runtime's binary, which is built once.
+func (l *lab) runtime(ctx context.Context) (string, error) {
+	if l.binary != "" {
+		return l.binary, nil
+	}
+	path := filepath.Join(l.dir, "runtime.exe")                                                               // the suffix that Windows wants hurts nobody else
+	build := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/francis-actors/francis/runtime") //nolint:gosec // the path is ours
+	out, err := build.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the runtime: %w\n%s", err, out)
+	}
+	l.binary = path
+	return path, nil
+}
