@@ -21,7 +21,7 @@ type Client struct {
 	stream peerv1connect.PeerServiceLinkClientStream
 	// kill ends the stream at once.
 	kill func()
-	out    outbox[outgoing]
+	out  outbox[outgoing]
 	// idle is for how long the link is kept without a call.
 	idle time.Duration
 
