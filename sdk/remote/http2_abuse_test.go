@@ -41,7 +41,7 @@ func targets(c *cluster) []target {
 	invocation := good.invocation()
 	return []target{
 		{
-			"the cluster port", c.address(), bad.holder.DialRuntime(), "/francis.runtime.v1.WorkerService/Renew",
+			"the cluster port", c.address(), bad.holder.DialRuntime(), "/francis.runtime.v1.WorkerService/Commit",
 			func(ctx context.Context) error {
 				_, err := good.calls.Renew(ctx, &runtimev1.RenewRequest{})
 				return err
