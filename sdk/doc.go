@@ -36,6 +36,10 @@
 // that waits in the chain of the call already, fails at once instead of hanging. A
 // call to another actor happens at once and is not undone if the turn fails.
 //
+// A proxy sends a call again where that is safe: when nothing happened, and a view or a
+// call with an idempotency key ([WithIdempotencyKey]) also when nobody knows what
+// happened. [WithoutRetries] keeps it from that.
+//
 // # Errors
 //
 // Every error of a call is a *connect.Error. [Retryable], [OutcomeOf] and

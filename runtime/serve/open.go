@@ -17,7 +17,7 @@ func openStore(p config.Provider, log *slog.Logger) (store.Store, error) {
 		log.Warn("the data lives in memory and ends with the runtime; write type: sqlite to keep it")
 		return memory.New(), nil
 	case config.ProviderSQLite:
-		return sqlite.Open(sqlite.Config{Path: p.ConnectionString})
+		return sqlite.Open(sqlite.Config{Path: p.ConnectionString, Logger: log})
 	}
 	return nil, fmt.Errorf("provider.type %q is unknown", p.Type)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ type Config struct {
 	// Readers is the number of connections that read; 0 means 2.
 	Readers int
 
+	// Logger is told when the file was put back to an older copy; nil for nobody.
+	Logger *slog.Logger
 	// Now is the clock by which keys expire and the dead are forgotten; nil means
 	// time.Now. Tests set it.
 	Now func() time.Time
@@ -34,6 +37,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
 }

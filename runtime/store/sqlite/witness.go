@@ -44,6 +44,8 @@ func (s *Store) confront(config Config) error {
 		return fmt.Errorf("begin a new generation: %w", err)
 	}
 	s.held.show(table)
+	config.Logger.Error("the database was put back to an older copy: what was committed since is lost; all workers join again, in a new generation",
+		"file", config.Path, "counter", uint64(have.Counter), "seen", uint64(said.Counter))
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,11 +51,16 @@ func TestOlderCopyBeginsAGeneration(t *testing.T) {
 	mustClose(t, s)
 
 	copyFile(t, kept, config.Path)
+	var said bytes.Buffer
+	config.Logger = slog.New(slog.NewTextHandler(&said, nil))
 	s = mustOpen(t, config)
 	defer mustClose(t, s)
 	now, err := s.Cluster(t.Context())
 	if err != nil || now.Generation != 2 {
 		t.Errorf("after an older copy was put back the cluster is %+v, %v", now, err)
+	}
+	if !strings.Contains(said.String(), "level=ERROR") || !strings.Contains(said.String(), "put back to an older copy") {
+		t.Errorf("the log says %q", said.String())
 	}
 	if err := s.Beat(t.Context(), "w1"); !errors.Is(err, store.ErrDead) {
 		t.Errorf("a worker of before renews: %v", err)
