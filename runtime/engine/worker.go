@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/proto"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
@@ -119,8 +120,25 @@ func (w *Worker) Load(ctx context.Context, req *runtimev1.LoadRequest) (*runtime
 			return nil, err
 		}
 		results, err := e.store.Load(ctx, w.id, req.GetReads())
-		return &runtimev1.LoadResponse{Results: results}, err
+		return &runtimev1.LoadResponse{Results: fitting(results)}, err
 	})
+}
+
+// maxAnswer is how large the answer to a load becomes before its last result, in bytes.
+const maxAnswer = 2 << 20
+
+// fitting replaces the results that do not fit into one answer: they are asked for again.
+// The first one always fits.
+func fitting(results []*runtimev1.LoadResponse_Result) []*runtimev1.LoadResponse_Result {
+	size := 0
+	for i, result := range results {
+		if size > maxAnswer {
+			results[i] = &runtimev1.LoadResponse_Result{}
+			continue
+		}
+		size += proto.Size(result)
+	}
+	return results
 }
 
 // Commit writes records of actors whose shards the worker owns.

@@ -77,6 +77,9 @@ func (m *Member) Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*r
 			return nil, errNoSession
 		}
 		res, err := s.loads.do(ctx, read)
+		if err == nil && res.GetVerdict() == runtimev1.Verdict_VERDICT_UNSPECIFIED {
+			continue // the answer was full: it is asked for again
+		}
 		if err == nil || ctx.Err() != nil || !errors.Is(err, errSessionOver) {
 			return res, err
 		}

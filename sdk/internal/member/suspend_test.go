@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 )
 
@@ -42,4 +43,25 @@ func TestHighestMarkStays(t *testing.T) {
 	if got := m.mark(); !bytes.Equal(got, []byte{1, 0}) {
 		t.Errorf("mark %v", got)
 	}
+}
+
+// A read that did not fit into an answer is asked for again.
+func TestLoadThatDidNotFitIsRepeated(t *testing.T) {
+	run(t, func(b *bed) {
+		asked := 0
+		b.onLoad = func(n int) ([]*runtimev1.LoadResponse_Result, error) {
+			asked++
+			results := make([]*runtimev1.LoadResponse_Result, n)
+			for i := range results {
+				results[i] = &runtimev1.LoadResponse_Result{}
+				if asked == 3 {
+					results[i].Verdict = runtimev1.Verdict_VERDICT_APPLIED
+				}
+			}
+			return results, nil
+		}
+		if err := <-b.add(&behaviourv1.AddRequest{In: 1}); err != nil || asked != 3 {
+			t.Errorf("the call ended with %v after %d loads, want 3", err, asked)
+		}
+	})
 }
