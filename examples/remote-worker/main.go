@@ -43,6 +43,7 @@ func main() {
 	flag.StringVar(&f.pinnedCA, "pinned-ca", "", "file with the CA that `runtime print-ca` prints; without it the first runtime that answers is trusted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := run(ctx, f)
 	stop()
 	if err != nil {
