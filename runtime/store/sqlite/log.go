@@ -2,12 +2,15 @@ package sqlite
 
 const (
 	pageSize = 4_096
-	// logPages is how much of the log is moved into the file at a time, and logLimit
-	// how long it may become, both in pages: 16 MiB and 48 MiB. Short of the limit
-	// readers are not waited for.
+	// logPages is how much is written before the log is moved into the file, in pages:
+	// 16 MiB.
 	logPages = 16 << 20 / pageSize
-	logLimit = 48 << 20 / pageSize
-	// logKept is how many bytes of it stay on disk for the next round.
+	// logLimit is how long the log is left, in pages, 24 MiB, where readers keep it from
+	// beginning anew; a longer one waits for them. With another round and the group that
+	// ends it, of at most groupBytes, it stays below logKept.
+	logLimit = 24 << 20 / pageSize
+	// logKept is how many bytes of it stay on disk for the next round, and the most that
+	// it ever has.
 	logKept = 64 << 20
 )
 
