@@ -1,5 +1,10 @@
 package sqlite
 
+import (
+	"log/slog"
+	"time"
+)
+
 const (
 	pageSize = 4_096
 	// logPages is how much is written before the log is moved into the file, in pages:
@@ -10,16 +15,30 @@ const (
 	// ends it, of at most groupBytes, it stays below logKept.
 	logLimit = 24 << 20 / pageSize
 	// logKept is how many bytes of it stay on disk for the next round, and the most that
-	// it ever has.
+	// it ever has unless another process reads the file and does not stop.
 	logKept = 64 << 20
+	// logPatience is how long all writers wait for readers to end. Our own need less, by
+	// snapshotLasts.
+	logPatience = 50 * time.Millisecond
 )
 
 // log counts what was written to the write-ahead log and bounds it. SQLite would do
 // so itself, but drop an error of the disk.
+//
+// A reader of another process that stays, a backup for example, cannot be ended from
+// here. Writers wait for it once and then go on: the log grows, which is said aloud, and
+// begins anew when that reader has gone. The alternatives are worse: to wait would let
+// all leases lapse, and to refuse would let whoever may read the file stop the cluster.
 type log struct {
+	conn              *conn
 	passive, truncate *stmt
+	logger            *slog.Logger
 	// pages were written since it was last moved, about.
 	pages int
+	// stuck is how far it was moved when the wait for a reader was in vain.
+	stuck uint64
+	// told is the length, in pages, of which people were told last; 0 for none.
+	told uint64
 }
 
 // wrote adds pages and moves the log into the file when it is time.
@@ -28,27 +47,59 @@ func (l *log) wrote(pages int) error {
 	if l.pages < logPages {
 		return nil
 	}
-	length, moved, err := checkpoint(l.passive)
+	progress, err := checkpoint(l.passive)
+	if err == nil && progress.moved < progress.length && progress.length > logLimit && progress.moved != l.stuck {
+		progress, err = l.wait(progress)
+	}
 	if err != nil {
 		return err
 	}
-	if moved < length && length > logLimit {
-		if _, _, err := checkpoint(l.truncate); err != nil {
-			return err
-		}
-	}
 	l.pages = 0
+	l.tell(progress)
 	return nil
 }
 
-// checkpoint returns the pages in the log and how many of them are in the file too.
-func checkpoint(s *stmt) (length, moved uint64, err error) {
+// wait lets all writers wait until no reader uses the log any more, and empties it.
+func (l *log) wait(before progress) (progress, error) {
+	if err := configure(l.conn, []string{busyTimeout(logPatience)}); err != nil {
+		return before, err
+	}
+	after, err := checkpoint(l.truncate)
+	if after.busy {
+		l.stuck = after.moved
+	}
+	if err := configure(l.conn, []string{busyTimeout(patience)}); err != nil {
+		return before, err
+	}
+	return after, err
+}
+
+// tell tells people that the log is longer than it should be, and again at each doubling.
+func (l *log) tell(now progress) {
+	switch {
+	case now.moved == now.length:
+		l.stuck, l.told = 0, 0
+	case now.length > max(logKept/pageSize, 2*l.told):
+		l.told = now.length
+		l.logger.Warn("another process reads the database file and does not stop; until it does, the log beside the file grows",
+			"MiB", now.length*pageSize>>20)
+	}
+}
+
+// progress is how far the log was moved.
+type progress struct {
+	// busy is true when somebody used the log for longer than one waited.
+	busy bool
+	// length are the pages in the log, and moved those of them that are in the file too.
+	length, moved uint64
+}
+
+func checkpoint(s *stmt) (progress, error) {
 	row, _, err := s.one()
 	if err != nil {
-		return 0, 0, err
+		return progress{}, err
 	}
 	columns := columns{row: row}
-	columns.uint() // whether it was busy
-	length, moved = columns.uint(), columns.uint()
-	return length, moved, columns.err
+	done := progress{busy: columns.uint() != 0, length: columns.uint(), moved: columns.uint()}
+	return done, columns.err
 }

@@ -1,12 +1,17 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 )
@@ -56,10 +61,79 @@ func TestLogIsBounded(t *testing.T) {
 	}
 }
 
+// A process that reads the file and does not stop, a backup for example, holds no writer
+// up. It keeps the log from beginning anew, which is said aloud, and when it has gone the
+// log is as short as ever.
+func TestForeignReaderHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data.db")
+	var said bytes.Buffer
+	s := mustOpen(t, Config{Path: path, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	defer mustClose(t, s)
+	own(t, s, "w1")
+	foreign, err := dial(path, "rw")
+	ok(t, err)
+	defer foreign.Close()
+	ok(t, foreign.exec("BEGIN"))
+	_, err = foreign.number("SELECT count(*) FROM actors")
+	ok(t, err)
+
+	waits := commitMany(t, s, 0, 1_600)
+	slices.Sort(waits)
+	p99, longest := waits[len(waits)*99/100], waits[len(waits)-1]
+	t.Logf("beside a reader that stays 100 MiB were written: p99 %v, longest %v", p99, longest)
+	if p99 > 100*time.Millisecond || longest > time.Second {
+		t.Errorf("commits took %v (p99) and at most %v; nobody shall wait for a foreign reader", p99, longest)
+	}
+	if length := sizeOf(t, path+"-wal"); length < 100<<20 {
+		t.Errorf("the log has %d bytes: the reader kept nothing, and nothing was tried", length)
+	}
+	onWriter(t, s, func() error { // the writer has the logger
+		if n := strings.Count(said.String(), "another process reads the database file"); n != 1 {
+			t.Errorf("the log's length was told %d times: %s", n, &said)
+		}
+		return nil
+	})
+	ok(t, foreign.exec("ROLLBACK"))
+	commitMany(t, s, 1_600, 800)
+	if length := sizeOf(t, path+"-wal"); length > logKept {
+		t.Errorf("the reader has gone and the log still has %d bytes", length)
+	}
+}
+
+// commitMany commits so many records of 64 KiB of one actor, which has that many already,
+// and returns how long each took.
+func commitMany(t *testing.T, s *Store, from, n uint64) []time.Duration {
+	t.Helper()
+	var waits []time.Duration
+	data := make([]byte, 64<<10)
+	for i := from + 1; i <= from+n; i++ {
+		base := (*runtimev1.Identity)(nil)
+		if i > 1 {
+			base = identity(1, i-1)
+		}
+		began := time.Now()
+		results, _, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{record("a", base, identity(1, i), data)})
+		ok(t, err)
+		if verdict := results[0].GetVerdict(); verdict != runtimev1.Verdict_VERDICT_APPLIED {
+			t.Fatal(verdict)
+		}
+		waits = append(waits, time.Since(began))
+	}
+	return waits
+}
+
+func sizeOf(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	ok(t, err)
+	return info.Size()
+}
+
 func readUntil(t *testing.T, s *Store, done <-chan struct{}) {
 	var reads []*runtimev1.LoadRequest_Read
-	for k := range 16 {
-		reads = append(reads, readOf(fmt.Sprint("a", k)))
+	for k := range 2_000 { // much longer than writers wait for readers
+		reads = append(reads, readOf(fmt.Sprint("a", k%16)))
 	}
 	for {
 		select {

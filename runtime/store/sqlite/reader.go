@@ -24,7 +24,13 @@ type reader struct {
 	findKeys, recalled *stmt
 
 	now func() time.Time
+	// since is when the present snapshot began.
+	since time.Time
 }
+
+// snapshotLasts is how long a reader looks at one state of the file. While it does, the
+// log cannot begin anew, and writers wait for it at most logPatience.
+const snapshotLasts = 10 * time.Millisecond
 
 func newReader(c *conn, held *held, queue *queue[*loadCall], now func() time.Time) (*reader, error) {
 	r := &reader{conn: c, held: held, queue: queue, now: now}
@@ -60,12 +66,12 @@ func (r *reader) run() {
 	}
 }
 
-// serve answers calls. Their fences are looked at before the transaction begins: so
-// it sees everything that was written before the shards came to these owners.
+// serve answers calls. Their fences are looked at before the first transaction begins:
+// so it sees everything that was written before the shards came to these owners.
 func (r *reader) serve(calls []*loadCall) {
 	results, err := r.fence(calls)
 	if err == nil {
-		err = r.begin.exec()
+		err = r.snapshot()
 	}
 	if err != nil {
 		refuse(calls, fmt.Errorf("load: %w", err))
@@ -79,6 +85,24 @@ func (r *reader) serve(calls []*loadCall) {
 		c.end(results[i], nil)
 	}
 	_ = r.end.exec() // there is nothing to lose
+}
+
+// snapshot begins to look at the file as it is now.
+func (r *reader) snapshot() error {
+	r.since = time.Now()
+	return r.begin.exec()
+}
+
+// refresh begins a new snapshot when the present one is old. Reads have nothing to do
+// with each other, and a newer state of the file is as good.
+func (r *reader) refresh() error {
+	if time.Since(r.since) < snapshotLasts {
+		return nil
+	}
+	if err := r.end.exec(); err != nil {
+		return err
+	}
+	return r.snapshot()
 }
 
 // fence refuses the reads of those who own nothing; the results of others are nil.
@@ -107,6 +131,9 @@ func (r *reader) load(reads []*runtimev1.LoadRequest_Read, results []*runtimev1.
 	for i, read := range reads {
 		if results[i] != nil {
 			continue
+		}
+		if err := r.refresh(); err != nil {
+			return err
 		}
 		result, err := r.read(read)
 		switch {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/francis-actors/francis/runtime/store"
 )
@@ -41,9 +42,16 @@ func mustMigrations(files fs.FS) []string {
 	return statements
 }
 
+// patience is how long a connection waits for others: somebody may look into the file
+// with other tools.
+const patience = 5 * time.Second
+
+// busyTimeout sets how long a connection waits for others.
+func busyTimeout(d time.Duration) string { return fmt.Sprintf("busy_timeout = %d", d.Milliseconds()) }
+
 var (
 	commonPragmas = []string{
-		"busy_timeout = 5000",    // somebody may look into the file with other tools
+		busyTimeout(patience),
 		"wal_autocheckpoint = 0", // the writer does it
 		"trusted_schema = OFF",   // a file may have been tampered with
 		"cell_size_check = ON",   // finds damaged pages early

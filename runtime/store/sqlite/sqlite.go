@@ -21,7 +21,8 @@ type Config struct {
 	// Readers is the number of connections that read; 0 means 2.
 	Readers int
 
-	// Logger is told when the file was put back to an older copy; nil for nobody.
+	// Logger is told when the file was put back to an older copy, and when another process
+	// keeps its log from being emptied; nil for nobody.
 	Logger *slog.Logger
 	// Now is the clock by which keys expire and the dead are forgotten; nil means
 	// time.Now. Tests set it.
@@ -107,7 +108,7 @@ func (s *Store) openWriter(config Config) error {
 	if s.held.table, err = loadTable(c); err != nil {
 		return err
 	}
-	if s.writer, err = newWriter(c, s.held, config.Now); err != nil {
+	if s.writer, err = newWriter(c, s.held, config); err != nil {
 		s.writer = &writer{conn: c}
 	}
 	return err

@@ -31,8 +31,8 @@ type writer struct {
 	log   log
 }
 
-func newWriter(c *conn, held *held, now func() time.Time) (*writer, error) {
-	w := &writer{conn: c, held: held, queue: newQueue[*writeCall](), now: now}
+func newWriter(c *conn, held *held, config Config) (*writer, error) {
+	w := &writer{conn: c, held: held, queue: newQueue[*writeCall](), now: config.Now, log: log{conn: c, logger: config.Logger}}
 	statements := []struct {
 		to  **stmt
 		sql string
