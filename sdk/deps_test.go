@@ -13,10 +13,11 @@ func TestDependencies(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/francis-actors/francis"
 	allowed := []string{"", module, "connectrpc.com/connect/v2", "google.golang.org/protobuf", "github.com/cespare/xxhash/v2", "connectrpc.com/grpcreflect/v2", "github.com/cenkalti/backoff/v5"} // "" is the standard library
-	forbidden := []string{module + "/runtime", module + "/protoc-gen-francis", module + "/examples", module + "/internal/behaviour", module + "/internal/pki", "database/sql", "testing/synctest", "os/exec", "plugin"}
+	forbidden := []string{module + "/runtime", module + "/protoc-gen-francis", module + "/examples", module + "/internal/behaviour", "database/sql", "testing/synctest", "os/exec", "plugin"}
 	for pkg, more := range map[string][]string{
-		"./":            {"testing"},
-		"./francistest": nil, // it is for tests
+		"./":            {"testing", module + "/internal/pki"},
+		"./francistest": {module + "/internal/pki"}, // it is for tests
+		"./remote":      {"testing"},                // it joins a cluster
 	} {
 		t.Run(pkg, func(t *testing.T) {
 			t.Parallel()

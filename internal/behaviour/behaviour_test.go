@@ -14,6 +14,7 @@ import (
 	"github.com/francis-actors/francis/runtime/serve"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/francistest"
+	"github.com/francis-actors/francis/sdk/local"
 	"github.com/francis-actors/francis/sdk/remote"
 )
 
@@ -22,6 +23,10 @@ func TestBehaviour(t *testing.T) {
 	t.Parallel()
 	for _, topology := range []behaviour.Topology{
 		inProcess,
+		embedded("embedded, memory", func(testing.TB) local.Option { return local.WithMemory() }),
+		embedded("embedded, SQLite", func(t testing.TB) local.Option {
+			return local.WithSQLite(filepath.Join(t.TempDir(), "data.db"))
+		}),
 		cluster("one worker, memory", "{type: memory}", false),
 		cluster("one worker, SQLite", `{type: sqlite, connectionString: "%FILE%"}`, false),
 		cluster("two workers, memory", "{type: memory}", true),
@@ -50,6 +55,27 @@ var inProcess = behaviour.Topology{
 		}
 	},
 }
+
+// embedded is a host with its runtime in one process, in virtual time.
+func embedded(name string, store func(testing.TB) local.Option) behaviour.Topology {
+	return behaviour.Topology{
+		Name:   name,
+		Test:   synctest.Test,
+		Settle: synctest.Wait,
+		Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
+			host, err := local.NewHost(store(t), local.WithShutdownGracePeriod(5*time.Second), local.WithLogger(quiet))
+			if err != nil {
+				t.Fatal(err)
+			}
+			run(t, host, register)
+			return host
+		},
+		Deactivate: func(testing.TB, behaviour.Host, string, string) { time.Sleep(idle) },
+	}
+}
+
+// idle is longer than any actor of the suite stays in memory without a call.
+const idle = 10 * time.Minute
 
 // cluster is a runtime with a worker that hosts the actors; where it forwards, the
 // calls come from another worker that hosts none.
@@ -113,6 +139,18 @@ func startWorker(t testing.TB, address string, ca []byte, register func(sdk.Regi
 	if err != nil {
 		t.Fatal(err)
 	}
+	run(t, host, register)
+	return host
+}
+
+// run registers the actors of a host and runs it until the test ends.
+func run(t testing.TB, host interface {
+	sdk.Registrar
+	Run(ctx context.Context) error
+	Ready() <-chan struct{}
+}, register func(sdk.Registrar) error,
+) {
+	t.Helper()
 	if err := register(host); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +160,6 @@ func startWorker(t testing.TB, address string, ca []byte, register func(sdk.Regi
 	case <-time.After(30 * time.Second):
 		t.Fatal("the worker is not ready")
 	}
-	return host
 }
 
 // inBackground runs a part until the test ends.

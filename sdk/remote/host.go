@@ -16,28 +16,19 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/actor"
-	"github.com/francis-actors/francis/sdk/internal/gateway"
-	"github.com/francis-actors/francis/sdk/internal/host"
-	"github.com/francis-actors/francis/sdk/internal/member"
+	"github.com/francis-actors/francis/sdk/internal/worker"
 )
 
 // Host is a worker. Its methods may be called concurrently.
 type Host struct {
-	cfg     config
-	host    *host.Host
-	member  *member.Member
-	gateway *gateway.Gateway
-	started atomic.Bool
+	cfg    config
+	worker *worker.Worker
 	// address is where others reach the host, from Run on.
 	address string
 }
@@ -50,52 +41,50 @@ func NewHost(opts ...Option) (*Host, error) {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
 	h := &Host{cfg: cfg}
-	h.member = member.New(member.Config{Join: h.join, Announce: h.announcement, Logger: cfg.logger})
-	h.host, err = host.New(host.Config{Cluster: h.member, Logger: cfg.logger, ShutdownGrace: cfg.grace, Limits: cfg.limits})
+	h.worker, err = worker.New(worker.Config{
+		Join: h.join, Address: func() string { return h.address },
+		Grace: cfg.grace, Limits: cfg.limits, Logger: cfg.logger,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
-	h.member.Serve(h.host)
-	h.gateway = gateway.New(newCatalog(h))
 	return h, nil
 }
 
 // RegisterActor makes a Host an [sdk.Registrar]; generated code calls it. Actors are
 // registered before Run.
-func (h *Host) RegisterActor(typ *actor.Type) error {
-	if h.started.Load() {
-		return fmt.Errorf("register %s: the host runs already; register before Run", typ.Service.FullName())
-	}
-	return h.host.RegisterActor(typ)
-}
+func (h *Host) RegisterActor(typ *actor.Type) error { return h.worker.RegisterActor(typ) }
 
 // Service returns the caller for code outside turns. Calls wait, within their
 // deadlines, while the host has not joined yet.
-func (h *Host) Service() sdk.Caller { return h.host.Service() }
+func (h *Host) Service() sdk.Caller { return h.worker.Host.Service() }
 
 // Gateway returns the HTTP endpoints of all actors of the cluster, whichever worker
 // hosts them: Connect, gRPC and gRPC-Web at /package.Service/Method, with the
 // actor's id in the header Francis-Actor-Id or in the request, and
 // POST /invoke/{type}/{id}/{method}. The application mounts and protects it.
-func (h *Host) Gateway() http.Handler { return h.gateway }
+func (h *Host) Gateway() http.Handler { return h.worker.Gateway }
 
 // Ready is closed once the host has joined and knows where the actors live.
-func (h *Host) Ready() <-chan struct{} { return h.member.Ready() }
+func (h *Host) Ready() <-chan struct{} { return h.worker.Member.Ready() }
 
 // Run joins the cluster and serves until ctx ends; then it hands its actors over to
 // the other workers and leaves, within the shutdown grace. It fails when the host
 // cannot listen on its address, when the cluster refuses it, and when turns do not
 // obey their context in the end. It is called once.
 func (h *Host) Run(ctx context.Context) error {
-	if !h.started.CompareAndSwap(false, true) {
-		return errors.New("remote: Run was called twice; a stopped host does not start again")
+	if err := h.worker.Start(); err != nil {
+		return fmt.Errorf("remote: %w", err)
 	}
 	listener, err := net.Listen("tcp", h.cfg.bind)
 	if err != nil {
 		return fmt.Errorf("remote: listen for other workers: %w; choose another address with WithAddress or WithBind", err)
 	}
 	h.address = announced(h.cfg, listener.Addr().String())
-	return h.serve(ctx, listener)
+	peers := h.newPeerServer()
+	return h.worker.Run(ctx, worker.Parts{
+		Serve: func() error { return peers.serve(listener) }, Shutdown: peers.shutdown,
+	})
 }
 
 // announced is the address that others are told: where it leaves the port open, the
@@ -107,28 +96,4 @@ func announced(cfg config, bound string) string {
 	}
 	_, port, _ = net.SplitHostPort(bound)
 	return net.JoinHostPort(name, port)
-}
-
-// serve runs the parts of a worker, and stops them in the reverse order.
-func (h *Host) serve(ctx context.Context, listener net.Listener) error {
-	peers := h.newPeerServer()
-	membership, leave := context.WithCancel(context.Background())
-	defer leave()
-	var parts sync.WaitGroup
-	failed := make(chan error, 2)
-	parts.Go(func() { failed <- peers.serve(listener) })
-	parts.Go(func() { failed <- h.member.Run(membership) })
-
-	var err error
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-	}
-	ends := time.Now().Add(h.cfg.grace)
-	h.member.Drain(h.cfg.grace)
-	peers.shutdown(time.Until(ends))
-	err = errors.Join(err, h.host.Drain(time.Until(ends))) // its last turns still commit
-	leave()
-	parts.Wait()
-	return err
 }

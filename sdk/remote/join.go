@@ -9,11 +9,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 
-	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
 	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/internal/join"
@@ -26,7 +22,7 @@ func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 	for _, address := range h.cfg.runtimes {
 		joined, err := join.Join(ctx, join.Request{
 			Runtime: address, Trust: h.cfg.trust, Secret: h.cfg.secret,
-			Address: h.address, Types: h.host.TypeNames(),
+			Address: h.address, Types: h.worker.Host.TypeNames(),
 		})
 		if err == nil {
 			return h.membership(joined), nil
@@ -62,34 +58,4 @@ func (h *Host) membership(joined *join.Membership) *member.Membership {
 		Worker: joined.Worker, Holder: joined.Holder, Lease: joined.Lease,
 		Runtime: runtimev1connect.NewWorkerServiceClient(client), Close: transport.CloseIdleConnections,
 	}
-}
-
-// announcement says what the host serves.
-func (h *Host) announcement() *runtimev1.AnnounceRequest {
-	req := &runtimev1.AnnounceRequest{Address: h.address}
-	for _, typ := range h.host.Types() {
-		req.Types = append(req.Types, &runtimev1.ActorType{
-			Name: typ.Type, Service: string(typ.Service.FullName()), Files: filesOf(typ.Service.ParentFile()),
-		})
-	}
-	return req
-}
-
-// filesOf is a file with all that it imports, dependencies first.
-func filesOf(file protoreflect.FileDescriptor) *descriptorpb.FileDescriptorSet {
-	set := &descriptorpb.FileDescriptorSet{}
-	seen := map[string]bool{}
-	var add func(protoreflect.FileDescriptor)
-	add = func(file protoreflect.FileDescriptor) {
-		if seen[file.Path()] || file.IsPlaceholder() {
-			return
-		}
-		seen[file.Path()] = true
-		for i := range file.Imports().Len() {
-			add(file.Imports().Get(i).FileDescriptor)
-		}
-		set.File = append(set.File, protodesc.ToFileDescriptorProto(file))
-	}
-	add(file)
-	return set
 }

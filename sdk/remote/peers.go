@@ -81,7 +81,7 @@ func (h *Host) peerTLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			holder := h.member.Holder()
+			holder := h.worker.Member.Holder()
 			if holder == nil {
 				return nil, errors.New("this worker has not joined the cluster yet")
 			}
@@ -120,7 +120,7 @@ func (p peerHandler) Link(ctx context.Context, stream peerv1connect.PeerServiceL
 		return err
 	}
 	return link.Serve(ctx, stream, link.Server{
-		Invoke: p.host.host.Serve, Closing: p.closing,
+		Invoke: p.host.worker.Host.Serve, Closing: p.closing,
 		Valid: func() bool { return fromWorker(ctx) == nil },
 	})
 }
@@ -134,7 +134,7 @@ func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*pe
 		err error
 	}
 	answered := make(chan answer, 1)
-	p.host.host.Serve(ctx, req, func(res *peerv1.InvokeResponse, err error) { answered <- answer{res, err} })
+	p.host.worker.Host.Serve(ctx, req, func(res *peerv1.InvokeResponse, err error) { answered <- answer{res, err} })
 	a := <-answered
 	return a.res, a.err
 }

@@ -1,4 +1,4 @@
-package remote
+package worker
 
 import (
 	"context"
@@ -15,20 +15,20 @@ import (
 // catalog are the contracts of the cluster for the gateway: those of other workers
 // are made from the descriptors that they announced.
 type catalog struct {
-	host *Host
+	worker *Worker
 	// read are the contracts that were made already, by *runtimev1.ActorType.
 	read sync.Map
 }
 
-func newCatalog(h *Host) *catalog { return &catalog{host: h} }
+func newCatalog(w *Worker) *catalog { return &catalog{worker: w} }
 
-func (c *catalog) TypeNames() []string { return c.host.member.Types() }
+func (c *catalog) TypeNames() []string { return c.worker.Member.Types() }
 
 func (c *catalog) ContractOf(typ string) *contract.Contract {
-	if own := c.host.host.ContractOf(typ); own != nil {
+	if own := c.worker.Host.ContractOf(typ); own != nil {
 		return own
 	}
-	announced := c.host.member.Table().Type(typ)
+	announced := c.worker.Member.Table().Type(typ)
 	if announced == nil {
 		return nil
 	}
@@ -40,10 +40,10 @@ func (c *catalog) ContractOf(typ string) *contract.Contract {
 	return made.contract
 }
 
-func (c *catalog) Serving() bool { return c.host.member.Serving() }
+func (c *catalog) Serving() bool { return c.worker.Member.Serving() }
 
 func (c *catalog) InvokeEncoded(ctx context.Context, call actor.Call) ([]byte, error) {
-	return c.host.host.InvokeEncoded(ctx, call)
+	return c.worker.Host.InvokeEncoded(ctx, call)
 }
 
 // reading is a contract and what it was made from.

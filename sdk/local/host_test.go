@@ -1,0 +1,200 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	myactorv1 "github.com/francis-actors/francis/examples/gen/myactor/v1"
+	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/memory"
+	"github.com/francis-actors/francis/runtime/store/sqlite"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+type counter struct{}
+
+func newCounter(context.Context, *myactorv1francis.MyActorActivation) (myactorv1francis.MyActor, error) {
+	return counter{}, nil
+}
+
+func (counter) Increment(_ context.Context, turn myactorv1francis.MyActorTurn, req *myactorv1.IncrementRequest) (*myactorv1.IncrementResponse, error) {
+	turn.State().Counter += req.GetIn()
+	return &myactorv1.IncrementResponse{Out: proto.Int32(turn.State().GetCounter())}, nil
+}
+
+func (counter) Get(_ context.Context, view myactorv1francis.MyActorView, _ *myactorv1.GetRequest) (*myactorv1.GetResponse, error) {
+	return &myactorv1.GetResponse{Out: proto.Int32(view.State().GetCounter())}, nil
+}
+
+// running is a host that runs, until stop.
+func running(t *testing.T, run func(*Host, context.Context) error, opts ...Option) (h *Host, stop func() error) {
+	t.Helper()
+	h, err := NewHost(append([]Option{WithLogger(quiet), WithShutdownGracePeriod(5 * time.Second)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := myactorv1francis.RegisterMyActor(h, newCounter); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(h, ctx) }()
+	<-h.Ready()
+	return h, func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+func increment(t *testing.T, h *Host, want int32) {
+	t.Helper()
+	res, err := myactorv1francis.NewMyActorProxy(h.Service(), "id1").Increment(t.Context(), &myactorv1.IncrementRequest{In: 1})
+	if err != nil || res.GetOut() != want {
+		t.Errorf("counted %d, %v; want %d", res.GetOut(), err, want)
+	}
+}
+
+func TestStateOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	file := WithSQLite(filepath.Join(t.TempDir(), "data.db"))
+	for n := range int32(3) {
+		h, stop := running(t, (*Host).Run, file)
+		increment(t, h, n+1)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if err := h.Run(t.Context()); err == nil || err.Error() != "local: a stopped host does not start again: Run was called twice" {
+			t.Errorf("Run after Run: %v", err)
+		}
+	}
+}
+
+func TestFileBelongsToOneProcess(t *testing.T) {
+	t.Parallel()
+	file := WithSQLite(filepath.Join(t.TempDir(), "data.db"))
+	_, stop := running(t, (*Host).Run, file)
+	second, err := NewHost(file, WithLogger(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another runtime") {
+		t.Errorf("a second host on the file ended with %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A process that was killed leaves a worker behind, with every shard. Nobody waits for
+// the end of its lease.
+func TestNobodyWaitsForAKilledProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data.db")
+	leaveWorker(t, path)
+	synctest.Test(t, func(t *testing.T) {
+		h, stop := running(t, (*Host).Run, WithSQLite(path))
+		began := time.Now()
+		increment(t, h, 1)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("the first call took %v", took)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// leaveWorker makes a file in which a living worker owns every shard.
+func leaveWorker(t *testing.T, path string) {
+	t.Helper()
+	kept, err := sqlite.Open(sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, worker := t.Context(), &runtimev1.Worker{Id: "killed", Types: []string{"myactor"}}
+	_, added := kept.AddWorker(ctx, worker)
+	_, announced := kept.Announce(ctx, worker)
+	_, shards, registered := kept.RegisterType(ctx, &runtimev1.ActorType{Name: "myactor", Service: "myactor.v1.MyActor"}, 256)
+	assignments := make([]store.Assignment, len(shards.Shards))
+	for i, s := range shards.Shards {
+		assignments[i] = store.Assignment{Type: s.GetType(), Shard: s.GetShard(), Epoch: s.GetEpoch(), Worker: "killed"}
+	}
+	_, assigned := kept.Assign(ctx, assignments)
+	if err := errors.Join(added, announced, registered, assigned, kept.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// broken is a store whose disk fails when the test says so.
+type broken struct {
+	store.Store
+
+	failed chan struct{}
+}
+
+func (b broken) Failed() <-chan struct{} { return b.failed }
+
+func (b broken) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Counter, error) {
+	select {
+	case <-b.failed:
+		return nil, 0, store.ErrFatal
+	default:
+		return b.Store.Commit(ctx, worker, records)
+	}
+}
+
+func TestFailedStoreEndsTheHost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := broken{memory.New(), make(chan struct{})}
+		ended := make(chan error, 1)
+		h, stop := running(t, func(h *Host, ctx context.Context) error {
+			if err := h.worker.Start(); err != nil {
+				return err
+			}
+			err := h.serve(ctx, disk)
+			ended <- err
+			return nil
+		}, WithMemory())
+		defer func() { _ = stop() }()
+		increment(t, h, 1)
+		began := time.Now()
+		close(disk.failed)
+		if err := <-ended; !errors.Is(err, store.ErrFatal) {
+			t.Errorf("Run ended with %v", err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("Run took %v to end", took)
+		}
+	})
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		opts []Option
+		want string // "" is no error
+	}{
+		"memory":    {[]Option{WithMemory(), WithLogger(nil)}, ""},
+		"a file":    {[]Option{WithSQLite("missing/data.db")}, ""}, // nothing is opened yet
+		"no store":  {nil, "local: no store: use WithSQLite(path), or WithMemory for what may end with the process"},
+		"two":       {[]Option{WithMemory(), WithSQLite("data.db")}, "local: both WithSQLite and WithMemory: choose one"},
+		"bad grace": {[]Option{WithMemory(), WithShutdownGracePeriod(-1)}, "local: the shutdown grace is -1ns; it cannot be negative"},
+	} {
+		_, err := NewHost(test.opts...)
+		if err == nil && test.want != "" || err != nil && err.Error() != test.want {
+			t.Errorf("%s: error %v\nwant  %s", name, err, test.want)
+		}
+	}
+}
