@@ -59,6 +59,9 @@ type attempts struct {
 	call   actor.Call
 	// ends is when the timeout of the call is over; zero for none.
 	ends time.Time
+	// doubt is the last failure that left open whether a turn happened; nil for none. No
+	// later attempt that did not happen answers that.
+	doubt error
 }
 
 // repeat sends a call that failed with err until it succeeds, fails for good, or its
@@ -71,35 +74,39 @@ func repeat(ctx context.Context, a attempts, err error) (proto.Message, error) {
 	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestPause
 	overloads := 0
 	for {
+		a.failed(err)
 		if connect.CodeOf(err) == connect.CodeResourceExhausted {
 			overloads++
 		}
 		pause := pauses.NextBackOff() + RetryAfter(err)
 		left := time.Until(a.ends) - pause
-		if overloads == overloadAttempts || left <= 0 || outlasts(ctx, pause) || !deadline.Sleep(ctx, pause) {
-			return nil, err
+		if !repeatable(err, a.call) || overloads == overloadAttempts || left <= 0 || outlasts(ctx, pause) || !deadline.Sleep(ctx, pause) {
+			return nil, a.told(err)
 		}
 		if a.call.Timeout > 0 {
 			a.call.Timeout = left
 		}
-		reply, again := a.caller.Invoke(ctx, a.call)
-		switch {
-		case again == nil:
+		var reply proto.Message
+		if reply, err = a.caller.Invoke(ctx, a.call); err == nil {
 			return reply, nil
-		case a.told(err, again):
-			return nil, err
-		case !repeatable(again, a.call):
-			return nil, again
 		}
-		err = again
 	}
 }
 
-// told reports whether an earlier failure says more than the next one: where nobody
-// knows what became of the first attempt, that the second did not happen is no answer.
-func (a attempts) told(earlier, later error) bool {
-	return !a.call.View && OutcomeOf(earlier) == OutcomeUnknown &&
-		OutcomeOf(later) == OutcomeNothingHappened && !repeatable(later, a.call)
+// failed remembers an attempt that leaves open whether the call happened.
+func (a *attempts) failed(err error) {
+	if !a.call.View && OutcomeOf(err) == OutcomeUnknown {
+		a.doubt = err
+	}
+}
+
+// told is what the caller is told when the last attempt failed with err: where nobody
+// knows what became of an earlier one, that this one did not happen is no answer.
+func (a *attempts) told(err error) error {
+	if a.doubt != nil && OutcomeOf(err) == OutcomeNothingHappened {
+		return a.doubt
+	}
+	return err
 }
 
 // outlasts reports whether ctx ends before a pause does.

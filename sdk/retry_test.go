@@ -98,17 +98,27 @@ func TestProxySendsAgainWhatIsSafe(t *testing.T) {
 	}
 }
 
-// What became of the first attempt is what counts: that a later one did not happen is no
-// answer to a caller who wants to know.
+// That a later attempt did not happen is no answer to a caller who wants to know what
+// became of the first one, however the attempts end.
 func TestProxyTellsTheFirstOutcome(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		caller := &flaky{plan: []error{fault.CommitUnanswered("a/1", "id"), fault.InvalidID("no")}}
-		_, err := sdk.CallTurn[francisv1.ErrorDetail](t.Context(), sdk.NewRef(caller, "a", "1"), "/a.A/M", &francisv1.ErrorDetail{}, sdk.WithIdempotencyKey("k"))
-		if sdk.OutcomeOf(err) != sdk.OutcomeUnknown {
-			t.Errorf("the caller is told %v: %v", sdk.OutcomeOf(err), err)
-		}
-	})
+	unknown := fault.CommitUnanswered("a/1", "id")
+	for name, plan := range map[string][]error{
+		"refused for good":   {unknown, fault.InvalidID("no")},
+		"its time is over":   append([]error{unknown}, times(10_000, fault.Superseded("a/1"))...),
+		"overload":           append([]error{unknown}, times(9, fault.QueueFull("a", "1", 8))...),
+		"refused at the end": {unknown, fault.Superseded("a/1"), fault.InvalidID("no")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				_, err := sdk.CallTurn[francisv1.ErrorDetail](t.Context(), sdk.NewRef(&flaky{plan: plan}, "a", "1"), "/a.A/M", &francisv1.ErrorDetail{}, sdk.WithIdempotencyKey("k"))
+				if sdk.OutcomeOf(err) != sdk.OutcomeUnknown {
+					t.Errorf("the caller is told %v: %v", sdk.OutcomeOf(err), err)
+				}
+			})
+		})
+	}
 }
 
 func TestProxyStopsInTime(t *testing.T) {
