@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -78,20 +79,35 @@ func (s *session) leave() {
 // release empties shards, gives them back, and lets the calls that wait for them
 // follow. When the grace ends first it gives them back all the same: the next epoch
 // refuses what comes late. It reports whether the runtime has taken them.
+//
+// A shard whose release was not answered may be another worker's already: nothing of it
+// starts here any more, so its calls go on waiting, each for as long as it can.
 func (m *Member) release(s *session, keys []shardKey, grace time.Duration) bool {
 	ends := time.Now().Add(grace)
 	releases := m.releases(keys)
 	m.empty(s, keys, grace)
-	taken := true
-	for len(releases) > 0 && taken {
+	fate := taken
+	for len(releases) > 0 && fate == taken {
 		n := min(len(releases), maxReleases)
-		taken = s.giveBack(time.Until(ends), &runtimev1.ReleaseRequest{Releases: releases[:n], Leaving: m.draining()})
+		fate = s.giveBack(m.insistence(ends), &runtimev1.ReleaseRequest{Releases: releases[:n], Leaving: m.draining()})
 		releases = releases[n:]
+	}
+	if fate == unanswered && s.ctx.Err() == nil {
+		return false
 	}
 	for _, key := range keys {
 		m.host.Resume(key.typ, key.shard)
 	}
-	return taken
+	return fate == taken
+}
+
+// insistence is for how long a release is repeated that is not answered: one that leaves
+// at some time gives up, any other goes on while the session does.
+func (m *Member) insistence(ends time.Time) time.Duration {
+	if m.draining() {
+		return time.Until(ends)
+	}
+	return math.MaxInt64
 }
 
 func (m *Member) releases(keys []shardKey) []*runtimev1.ReleaseRequest_Release {
@@ -123,24 +139,41 @@ func (m *Member) empty(s *session, keys []shardKey, grace time.Duration) {
 	emptying.Wait()
 }
 
+// fate is what became of a release.
+type fate uint8
+
+const (
+	// taken means that the runtime has taken the shards.
+	taken fate = iota
+	// refused means that it has not, and will not.
+	refused
+	// unanswered means that nobody knows.
+	unanswered
+)
+
 // giveBack releases shards and learns who has them now. It is repeated until it is
-// answered, and reports whether it was: when the patience has ended or the session is
-// over, the lease runs out.
-func (s *session) giveBack(patience time.Duration, req *runtimev1.ReleaseRequest) bool {
+// answered, the patience has ended, or the session is over: the lease runs out then.
+func (s *session) giveBack(patience time.Duration, req *runtimev1.ReleaseRequest) fate {
 	ctx, cancel := context.WithTimeout(s.ctx, max(patience, leaveTimeout))
 	defer cancel()
+	doubted := false
 	for {
 		res, err := s.membership.Runtime.Release(ctx, req)
 		switch {
 		case err == nil:
 			s.member.merge(&runtimev1.WatchResponse{Shards: res.GetShards()})
-			return true
+			return taken
 		case dead(err):
 			s.die()
-			return false
-		case Permanent(err) || !deadline.Sleep(ctx, jitteredRetry()):
+			return unanswered
+		case Permanent(err) && !doubted:
+			s.member.log.Warn("shards could not be released", "error", err)
+			return refused
+		}
+		doubted = doubted || !withoutEffect(err)
+		if !deadline.Sleep(ctx, jitteredRetry()) {
 			s.member.log.Warn("shards could not be released; the lease runs out", "error", err)
-			return false
+			return unanswered
 		}
 	}
 }

@@ -46,6 +46,8 @@ type fake struct {
 	log []string
 	// refuse fails the next announcements.
 	refuse int
+	// lost loses the answers to releases.
+	lost bool
 	// onLoad and onCommit, when set, answer instead.
 	onLoad   func(n int) ([]*runtimev1.LoadResponse_Result, error)
 	onCommit func(attempt int, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error)
@@ -169,6 +171,12 @@ func (s *seen) Release(ctx context.Context, req *runtimev1.ReleaseRequest) (*run
 	}
 	if err := s.enter(ctx, what); err != nil || len(req.GetReleases()) == 0 {
 		return &runtimev1.ReleaseResponse{}, err
+	}
+	s.mu.Lock()
+	lost := s.lost
+	s.mu.Unlock()
+	if lost {
+		return nil, errAway
 	}
 	s.give("other", "")
 	s.mu.Lock()

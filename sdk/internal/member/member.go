@@ -188,6 +188,7 @@ func (m *Member) begin(membership *Membership, asked time.Duration) *session {
 func (m *Member) end(s *session) {
 	for _, key := range m.owned(s.membership.Worker) {
 		m.host.Revoke(key.typ, key.shard)
+		m.host.Resume(key.typ, key.shard) // the lease keeps back whoever looks again
 	}
 	s.stop()
 	s.membership.Close()

@@ -15,6 +15,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/host"
@@ -265,6 +266,35 @@ func TestHandOver(t *testing.T) {
 		}
 		b.give("w1", "") // it comes back: the call that waits is served
 		if err := <-parked; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Nobody knows who has a shard whose release is not answered, so nothing of it starts
+// here, however long that lasts.
+func TestHandOverThatIsNotAnswered(t *testing.T) {
+	run(t, func(b *bed) {
+		b.set(func() { b.lost = true })
+		b.give("w1", "other")
+		synctest.Wait()
+		parked := b.add(&behaviourv1.AddRequest{In: 1})
+		time.Sleep(limit.ShutdownGrace - time.Second)
+		later := b.add(&behaviourv1.AddRequest{In: 1})
+		time.Sleep(2 * time.Second)
+		if err := <-parked; sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {
+			t.Errorf("the call that had waited for as long as it could ended with %v", err)
+		}
+		if len(later) > 0 || b.probes.Ended("id1") > 0 {
+			t.Error("a call was served while the shard may have been another worker's")
+		}
+		b.set(func() { b.lost = false })
+		time.Sleep(time.Second)
+		if entry := b.member.Entry("probe", theShard); entry.GetWorker() != "other" {
+			t.Errorf("the shard was not handed over: %v", entry)
+		}
+		b.give("w1", "")
+		if err := <-later; err != nil {
 			t.Error(err)
 		}
 	})
