@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"fmt"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -18,6 +19,12 @@ func Overloaded() *connect.Error {
 		Reason: francisv1.Reason_REASON_QUEUE_FULL, Outcome: nothing,
 		Retryable: true, RetryDelay: durationpb.New(overloadDelay),
 	}, "the gateway has too many calls under way; try again, or add workers")
+}
+
+// TooSlow is the error of a request whose body did not come on at its pace.
+func TooSlow(each time.Duration) *connect.Error {
+	return refused(connect.CodeDeadlineExceeded, francisv1.Reason_REASON_DEADLINE,
+		fmt.Sprintf("the request did not arrive: %v brought less than 64 KiB of it, and not its end", each))
 }
 
 // Unreached is the error of a call to a gateway that could not be dialled.

@@ -92,11 +92,15 @@ func NoEndpoint(httpMethod, path string) *connect.Error {
 		"there is no endpoint "+httpMethod+" "+path+"; call POST /invoke/{type}/{id}/{method}, or POST /{package.Service}/{Method} with the header Francis-Actor-Id")
 }
 
-// Unreadable is the error of a request that could not be received.
+// Unreadable is the error of a request that could not be received: one of ours says why
+// itself.
 func Unreadable(err error) *connect.Error {
 	coded, ok := codedIn(err)
-	if !ok {
+	switch {
+	case !ok:
 		return Malformed(connect.CodeInvalidArgument, "the request cannot be read")
+	case Detail(coded) != nil:
+		return coded
 	}
 	reason := francisv1.Reason_REASON_MALFORMED
 	if coded.Code() == connect.CodeResourceExhausted {

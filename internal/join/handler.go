@@ -1,7 +1,6 @@
 package join
 
 import (
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -9,6 +8,7 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
+	"github.com/francis-actors/francis/internal/inbound"
 )
 
 const (
@@ -17,12 +17,9 @@ const (
 	// maxStreams is how many calls a joining connection makes at once; it needs one.
 	maxStreams = 4
 
-	headerTimeout = 5 * time.Second
-	stepTimeout   = 30 * time.Second
-	idleTimeout   = 15 * time.Second
-	writeTimeout  = 10 * time.Second
-	pingAfter     = 15 * time.Second
-	bufferSize    = 64 << 10
+	stepTimeout = 30 * time.Second
+	idleTimeout = 15 * time.Second
+	bufferSize  = 64 << 10
 )
 
 // noCertificate answers calls that need a certificate, stray what is no call at all.
@@ -58,28 +55,12 @@ func elsewhere() http.Handler {
 func (s *Server) Handler() http.Handler { return s.handler }
 
 // HTTPServer returns a new http.Server for connections without a certificate, with
-// every limit set; it wants a listener of TLS connections, as [Port.Joiners] is.
+// every limit set; it wants a listener of TLS connections, as [Port.Joiners] is. A step of
+// a join takes milliseconds, so all of it has a time, its handler's included.
 func (s *Server) HTTPServer() *http.Server {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true) // only to answer curl and browsers
-	protocols.SetHTTP2(true)
-	return &http.Server{
-		Handler:           s.handler,
-		ConnContext:       s.ConnContext,
-		Protocols:         &protocols,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       stepTimeout,
-		WriteTimeout:      stepTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxBody,
-		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what outsiders send wrong is the port's to log
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
-			SendPingTimeout:               pingAfter,
-			PingTimeout:                   pingAfter,
-			WriteByteTimeout:              writeTimeout,
-			MaxReceiveBufferPerConnection: bufferSize,
-			MaxReceiveBufferPerStream:     bufferSize,
-		},
-	}
+	server := inbound.NewServer(inbound.ServerConfig{Handler: s.handler, Streams: maxStreams, Idle: idleTimeout}) // what outsiders send wrong is the port's to log
+	server.ConnContext = s.ConnContext
+	server.ReadTimeout, server.WriteTimeout = stepTimeout, stepTimeout
+	server.HTTP2.MaxReceiveBufferPerConnection, server.HTTP2.MaxReceiveBufferPerStream = bufferSize, bufferSize
+	return server
 }

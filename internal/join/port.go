@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/francis-actors/francis/internal/deadline"
+	"github.com/francis-actors/francis/internal/pki"
 )
 
 const (
@@ -22,6 +23,10 @@ const (
 	maxJoiners = 64
 	// joinerLife is how long such a connection lives: a join takes milliseconds.
 	joinerLife = 30 * time.Second
+	// maxMembers is how many connections with one there may be at once, and maxOfMember
+	// how many of one member: it needs one, and a second while it renews its certificate.
+	maxMembers  = 4096
+	maxOfMember = 16
 	// acceptPause is how long the port waits after accepting has failed, usually for
 	// want of file descriptors.
 	acceptPause = 100 * time.Millisecond
@@ -29,26 +34,27 @@ const (
 
 // plainHTTP answers a request that was sent without TLS.
 const plainHTTP = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" +
-	"This is the cluster port of a Francis runtime; it speaks TLS 1.3 to its members only. Actors are called at the gateway of a worker.\n"
+	"This is a port of a Francis cluster; it speaks TLS 1.3 to its members only. Actors are called at the gateway of a worker.\n"
 
 // PortConfig is what a port needs.
 type PortConfig struct {
 	// Listener accepts the connections. The port owns it from now on.
 	Listener net.Listener
-	// TLS is [pki.Holder.JoinServer].
+	// TLS is [pki.Holder.JoinServer] for the port of a runtime, and
+	// [pki.Holder.MemberServer] for that of a worker, which has no joiners.
 	TLS *tls.Config
 	// Logger receives a line for each handshake that fails, at most one a second of
 	// each source; nil is none.
 	Logger *slog.Logger
 }
 
-// Port does the TLS handshakes of a runtime's port, and hands each connection to one
-// of two servers: members showed a certificate, joiners did not. So nothing that an
+// Port does the TLS handshakes of a port of the cluster, and hands each connection to
+// one of two servers: members showed a certificate, joiners did not. So nothing that an
 // outsider sends ever reaches the handlers of members.
 //
 // Outsiders cannot keep others out: a place is taken away from the source that holds
-// most, and a join that has proved itself keeps its place. A member's connection is
-// closed when its certificate ends.
+// most, and a join that has proved itself keeps its place. Members are bounded together
+// and each for itself. A member's connection is closed when its certificate ends.
 type Port struct {
 	config           PortConfig
 	audit            *audit
@@ -56,7 +62,9 @@ type Port struct {
 	// shaking are the connections in their handshake, joining those without a
 	// certificate.
 	shaking, joining *roster
-	handshakes       sync.WaitGroup
+	// crowd are the connections of members.
+	crowd      *crowd
+	handshakes sync.WaitGroup
 }
 
 // NewPort makes a port. It accepts nothing before Run.
@@ -71,6 +79,7 @@ func NewPort(config PortConfig) (*Port, error) {
 		joiners: newQueue(config.Listener.Addr()),
 		shaking: newRoster(maxHandshakes),
 		joining: newRoster(maxJoiners),
+		crowd:   newCrowd(maxMembers, maxOfMember),
 	}, nil
 }
 
@@ -134,7 +143,7 @@ func (p *Port) welcome(ctx context.Context, raw net.Conn) {
 		_ = place.Close()
 		return
 	}
-	p.route(conn, place)
+	p.route(ctx, conn, place)
 }
 
 func (p *Port) handshake(ctx context.Context, conn *tls.Conn) error {
@@ -165,16 +174,22 @@ func looksLikeHTTP(header [5]byte) bool {
 
 // route hands the connection to its server. net/http wants the *tls.Conn itself, so
 // what the port knows about the connection travels under it.
-func (p *Port) route(conn *tls.Conn, place *place) {
-	peers := conn.ConnectionState().PeerCertificates
-	if len(peers) > 0 {
-		place.closeAfter(time.Until(peers[0].NotAfter), nil)
-		p.members.put(conn)
+func (p *Port) route(ctx context.Context, conn *tls.Conn, place *place) {
+	who, isMember := pki.PeerOf(conn.ConnectionState())
+	if !isMember {
+		place.closeAfter(joinerLife, func() { p.joining.leave(place) })
+		p.joining.enter(place)
+		p.joiners.put(conn)
 		return
 	}
-	place.closeAfter(joinerLife, func() { p.joining.leave(place) })
-	p.joining.enter(place)
-	p.joiners.put(conn)
+	if !p.crowd.enter(who) {
+		p.audit.warn(ctx, conn.RemoteAddr().String(), "a member has too many connections; its new one is closed", time.Now(), slog.String("member", who.String()))
+		_ = place.Close()
+		return
+	}
+	ends := conn.ConnectionState().PeerCertificates[0].NotAfter
+	place.closeAfter(time.Until(ends), func() { p.crowd.leave(who) })
+	p.members.put(conn)
 }
 
 // queue is a listener of connections that are ready.

@@ -81,10 +81,11 @@ func (h *Host) Run(ctx context.Context) error {
 		return fmt.Errorf("remote: listen for other workers: %w; choose another address with WithAddress or WithBind", err)
 	}
 	h.address = announced(h.cfg, listener.Addr().String())
-	peers := h.newPeerServer()
-	return h.worker.Run(ctx, worker.Parts{
-		Serve: func() error { return peers.serve(listener) }, Shutdown: peers.shutdown,
-	})
+	peers, err := h.newPeerServer(listener)
+	if err != nil {
+		return fmt.Errorf("remote: %w", err)
+	}
+	return h.worker.Run(ctx, worker.Parts{Serve: peers.serve, Shutdown: peers.shutdown})
 }
 
 // announced is the address that others are told: where it leaves the port open, the

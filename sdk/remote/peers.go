@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -16,60 +15,55 @@ import (
 	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/inbound"
+	"github.com/francis-actors/francis/internal/join"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/internal/wire"
 	"github.com/francis-actors/francis/sdk/internal/link"
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
-// The limits of the port on which other workers reach this one.
 const (
-	maxStreams    = 1000
-	maxHeaders    = 16 << 10
-	headerTimeout = 5 * time.Second
-	idleTimeout   = 10 * time.Minute
-	pingAfter     = 15 * time.Second
-	writeTimeout  = 10 * time.Second
+	// maxStreams is how many requests a connection of another worker makes at once: its
+	// link, and the large calls that are made apart.
+	maxStreams = 1000
+	// idleTimeout is longer than other workers keep a connection without use: they close it.
+	idleTimeout = 10 * time.Minute
+	// pingAfter is how long the runtime may be silent at most before it is asked whether it
+	// is still there.
+	pingAfter = 15 * time.Second
 )
 
 // peerServer answers the calls that other workers forward.
 type peerServer struct {
+	port   *join.Port
 	server *http.Server
 	// closing is closed when no more calls shall come.
 	closing chan struct{}
 }
 
-func (h *Host) newPeerServer() *peerServer {
+func (h *Host) newPeerServer(listener net.Listener) (*peerServer, error) {
+	port, err := join.NewPort(join.PortConfig{Listener: listener, TLS: h.peerTLS(), Logger: h.cfg.logger})
+	if err != nil {
+		return nil, err
+	}
 	closing := make(chan struct{})
-	rpc := connect.NewServer()
-	peerv1connect.RegisterPeerServiceHandler(rpc, peerHandler{h, closing})
-	mux := http.NewServeMux()
-	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(member.MaxFrame))
-	var protocols http.Protocols
-	protocols.SetHTTP1(true) // only to answer curl and browsers
-	protocols.SetHTTP2(true)
-	return &peerServer{closing: closing, server: &http.Server{
-		Handler:           boundBodies(mux),
-		TLSConfig:         h.peerTLS(),
-		Protocols:         &protocols,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaders,
-		ErrorLog:          slog.NewLogLogger(h.cfg.logger.Handler(), slog.LevelDebug),
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams,
-			SendPingTimeout:      pingAfter, PingTimeout: pingAfter, WriteByteTimeout: writeTimeout,
-		},
-	}}
+	return &peerServer{port: port, closing: closing, server: inbound.NewServer(inbound.ServerConfig{
+		Handler: newPeerHandler(peerHandler{h, closing}), Streams: maxStreams, Idle: idleTimeout, Logger: h.cfg.logger,
+	})}, nil
 }
 
-// boundBodies bounds the bodies of requests. That of a link has no end; each of its
-// frames is bounded.
-func boundBodies(next http.Handler) http.Handler {
-	bounded := http.MaxBytesHandler(next, member.MaxFrame)
+// newPeerHandler bounds requests in size and time. A link has no end, and may be silent;
+// each of its frames is bounded.
+func newPeerHandler(service peerv1connect.PeerServiceHandler) http.Handler {
+	rpc := connect.NewServer()
+	peerv1connect.RegisterPeerServiceHandler(rpc, service)
+	mux := http.NewServeMux()
+	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(member.MaxFrame))
+	bounded := http.MaxBytesHandler(inbound.Usual.Keep(mux), member.MaxFrame)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == peerv1connect.PeerServiceLinkProcedure {
-			next.ServeHTTP(w, r)
+			mux.ServeHTTP(w, r)
 			return
 		}
 		bounded.ServeHTTP(w, r)
@@ -90,11 +84,21 @@ func (h *Host) peerTLS() *tls.Config {
 	}
 }
 
-func (p *peerServer) serve(listener net.Listener) error {
-	if err := p.server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
-		return err
+// serve answers until shutdown, or until the port or the server fails.
+func (p *peerServer) serve() error {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	ported := make(chan error, 1)
+	go func() { ported <- p.port.Run(ctx) }()
+	err := p.server.Serve(p.port.Members())
+	stop()
+	if portErr := <-ported; portErr != nil {
+		return portErr
 	}
-	return nil
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // shutdown waits for the calls that run, and cuts off what is left after the grace.
