@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -35,6 +36,9 @@ func TestRows(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	if testing.Short() {
+		l.peersErr = fmt.Errorf("%w: it takes a minute to build the peers", errSkipped)
+	}
 	out := l.measure(t.Context(), regexp.MustCompile(""))
 	if err := out.failed(); err != nil {
 		t.Error(err)
@@ -42,8 +46,13 @@ func TestRows(t *testing.T) {
 	if len(out) != len(rows()) {
 		t.Errorf("%d rows were measured, want %d", len(out), len(rows()))
 	}
+	skipped := map[string]bool{}
 	for _, l := range out.lines() {
-		if l.Rate <= 0 || l.P50 <= 0 || (l.Floor != "") != (l.Ratio > 0) {
+		if skipped[l.Name] = strings.HasPrefix(l.Error, errSkipped.Error()); skipped[l.Name] {
+			t.Log(l.Name, l.Error)
+			continue
+		}
+		if l.Rate <= 0 || l.P50 <= 0 || (l.Floor != "" && !skipped[l.Floor]) != (l.Ratio > 0) {
 			t.Errorf("%s has the figures %+v", l.Name, l)
 		}
 	}
@@ -121,6 +130,23 @@ func TestFailedRow(t *testing.T) {
 	}
 	if err := out.report(flags{write: path}, io.Discard); err == nil {
 		t.Error("a table with a failed row was written")
+	}
+}
+
+// Where the peers cannot be had, their rows say so, and the others are measured.
+func TestSkippedRow(t *testing.T) {
+	t.Parallel()
+	floor := &measured{row: row{name: "peer"}, err: fmt.Errorf("%w: no network", errSkipped)}
+	own := &measured{row: row{name: "ours", floor: "peer", by: rate, bar: 2}, rounds: []result{{Rate: 1, P50: 1}}}
+	out := outcome{floor, own}
+	if err := out.failed(); err != nil {
+		t.Errorf("it fails with %v", err)
+	}
+	table := out.markdown()
+	for _, want := range []string{"| peer | skipped: no network |", "| ours | 1 | 1ns | – | 0.0 | – | – |"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("the table is\n%s\nwant %q in it", table, want)
+		}
 	}
 }
 

@@ -70,8 +70,11 @@ func (o outcome) lines() []line {
 	var lines []line
 	for _, m := range o {
 		l := line{result: m.result(), Name: m.name, Floor: m.floor, By: m.by, Ratio: m.ratio(byName[m.floor]), Bar: m.bar}
-		if m.err != nil {
+		switch {
+		case m.skipped():
 			l.Error = m.err.Error()
+		case m.err != nil:
+			l.Error = "failed: " + m.err.Error()
 		}
 		lines = append(lines, l)
 	}
@@ -83,7 +86,7 @@ func (o outcome) markdown() string {
 	text.WriteString("| what | per second | p50 | CPU | allocations | × floor | bar |\n|---|---|---|---|---|---|---|\n")
 	for _, l := range o.lines() {
 		if l.Error != "" {
-			fmt.Fprintf(&text, "| %s | failed: %s | | | | | |\n", l.Name, strings.ReplaceAll(l.Error, "\n", " "))
+			fmt.Fprintf(&text, "| %s | %s | | | | | |\n", l.Name, strings.ReplaceAll(l.Error, "\n", " "))
 			continue
 		}
 		fmt.Fprintf(&text, "| %s | %s | %s | %s | %.1f | %s | %s |\n",
