@@ -22,6 +22,7 @@ import (
 
 	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
 	"github.com/francis-actors/francis/examples/internal/counter"
+	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/francistest"
 )
 
@@ -65,10 +66,7 @@ func run(ctx context.Context, address string) error {
 
 // serve answers HTTP/1.1 and, for gRPC, HTTP/2 without TLS.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Handler: handler, Protocols: &protocols, ReadHeaderTimeout: 5 * time.Second}
+	server := sdk.NewServer(handler)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

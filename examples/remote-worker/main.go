@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -105,10 +104,7 @@ func serve(ctx context.Context, address string, host *remote.Host) error {
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with -worker-address", err)
 	}
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true) // for gRPC
-	server := &http.Server{Handler: host.Gateway(), Protocols: &protocols, ReadHeaderTimeout: 5 * time.Second}
+	server := sdk.NewServer(host.Gateway())
 	go func() {
 		<-host.Ready()
 		slog.Info("ready", "http", listener.Addr().String())

@@ -62,7 +62,8 @@ func (h *Host) Service() sdk.Caller { return h.worker.Host.Service() }
 // Gateway returns the HTTP endpoints of all actors of the cluster, whichever worker
 // hosts them: Connect, gRPC and gRPC-Web at /package.Service/Method, with the
 // actor's id in the header Francis-Actor-Id or in the request, and
-// POST /invoke/{type}/{id}/{method}. The application mounts and protects it.
+// POST /invoke/{type}/{id}/{method}. The application mounts and protects it, on a server with
+// limits ([sdk.NewServer]).
 func (h *Host) Gateway() http.Handler { return h.worker.Gateway }
 
 // Ready is closed once the host has joined and knows where the actors live.

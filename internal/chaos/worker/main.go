@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 
 	chaosv1 "github.com/francis-actors/francis/internal/chaos/gen/chaos/v1"
 	"github.com/francis-actors/francis/internal/chaos/gen/chaos/v1/chaosv1francis"
+	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/remote"
 )
 
@@ -63,7 +63,7 @@ func serve(ctx context.Context, address string, host *remote.Host) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: host.Gateway(), ReadHeaderTimeout: grace}
+	server := sdk.NewServer(host.Gateway())
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() { cancel(server.Serve(listener)) }()
 	go func() {

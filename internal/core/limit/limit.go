@@ -26,6 +26,14 @@ const (
 	MaxReplyKept = 1 << 20
 	// MaxKept is how large the kept replies of one record are together, in bytes.
 	MaxKept = 3 << 20
+	// GatewayConnections is how many connections the server of a gateway has.
+	GatewayConnections = 16_384
+	// GatewayStreams is how many requests one of them makes at once over HTTP/2.
+	GatewayStreams = 100
+	// GatewayRequests is how many requests one gateway has under way at a time.
+	GatewayRequests = 16_384
+	// GatewayBytes is how large their bodies and answers are together, in bytes.
+	GatewayBytes = 256 << 20
 	// MaxMetadata is the largest metadata of a call: the bytes of all keys and
 	// values together.
 	MaxMetadata = 4 << 10

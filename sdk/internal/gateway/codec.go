@@ -41,6 +41,11 @@ func (p passing) UnmarshalRead(ctx context.Context, src io.Reader, msg any) (err
 	if !ok {
 		return p.StableCodec.UnmarshalRead(ctx, src, msg)
 	}
+	if sized, ok := src.(interface{ Len() int }); ok {
+		message.data = make([]byte, sized.Len())
+		_, err = io.ReadFull(src, message.data)
+		return err
+	}
 	message.data, err = io.ReadAll(src)
 	return err
 }

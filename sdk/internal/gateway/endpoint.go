@@ -53,6 +53,7 @@ func (g *Gateway) mount(c *contract.Contract, json passing) http.Handler {
 	connecthttp.Mount(mux, server,
 		connecthttp.WithCodecs(binary, json),
 		connecthttp.WithReadMaxBytes(limit.MaxMessage),
+		connecthttp.WithCompressors(g.gzip),
 		connecthttp.WithCompressMinBytes(compressFrom),
 	)
 	return mux
@@ -83,7 +84,7 @@ func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStre
 	forbidCaching(ctx, info)
 	var body raw
 	if err := stream.Receive(&body); err != nil {
-		return fault.Unreadable(err)
+		return advised(info, fault.Unreadable(err))
 	}
 	encoding := peerv1.Codec_CODEC_PROTO
 	if info.Codec == connect.CodecNameJSON {
@@ -108,6 +109,8 @@ func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStre
 	if err != nil {
 		return advised(info, err)
 	}
+	g.load.hold(len(reply))
+	defer g.load.give(len(reply))
 	return stream.Send(&raw{reply})
 }
 
@@ -126,13 +129,21 @@ func headerKey(info *connect.CallInfo) (string, error) {
 	return lines[0], nil
 }
 
-// advised tells clients that read no details when to try again: RFC 9110 §10.2.3, in
-// whole seconds.
+// advised tells clients that read no details when to try again.
 func advised(info *connect.CallInfo, err error) error {
-	if delay := fault.Detail(err).GetRetryDelay().AsDuration(); delay > 0 {
-		info.ResponseHeader().Set("Retry-After", strconv.Itoa(int(math.Ceil(delay.Seconds()))))
+	if after := retryAfter(err); after != "" {
+		info.ResponseHeader().Set("Retry-After", after)
 	}
 	return err
+}
+
+// retryAfter is the advice of an error in whole seconds (RFC 9110 §10.2.3), "" for none.
+func retryAfter(err error) string {
+	delay := fault.Detail(err).GetRetryDelay().AsDuration()
+	if delay <= 0 {
+		return ""
+	}
+	return strconv.Itoa(int(math.Ceil(delay.Seconds())))
 }
 
 // forbidCaching marks the answers to GET: the same URL means another actor under

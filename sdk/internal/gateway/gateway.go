@@ -20,6 +20,7 @@ import (
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/inbound"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
 
@@ -49,23 +50,36 @@ type Gateway struct {
 	tools *http.ServeMux
 	// errors answers what reaches no method, in the protocol of the request.
 	errors *connecthttp.ErrorWriter
-	load   load
+	// paced is mux, for clients that keep their pace.
+	paced http.Handler
+	gzip  gzip
+	load  load
 	// endpoints are those that were called already, by actor type.
 	endpoints sync.Map
 }
 
 // New returns a gateway to the actors of directory.
 func New(directory Directory) *Gateway {
-	g := &Gateway{directory: directory, mux: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), tools: newTools(directory)}
+	g := &Gateway{directory: directory, mux: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), tools: newTools(directory), gzip: newGzip()}
 	g.mux.HandleFunc("POST /invoke/{type}/{idAndMethod...}", g.invoke)
 	g.mux.HandleFunc("/{service}/{method}", g.call)
 	g.mux.HandleFunc("/", g.noEndpoint)
+	g.paced = inbound.Usual.Keep(g.mux)
 	return g
 }
 
+// ServeHTTP serves a request within the limits of the gateway: on the size of its body,
+// on the pace of its client, and on all that is under way.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	g.mux.ServeHTTP(w, r)
+	if err := g.load.enter(); err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	defer g.load.leave()
+	body := &counted{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody), load: &g.load}
+	defer body.give()
+	r.Body = body
+	g.paced.ServeHTTP(w, r)
 }
 
 func newTools(directory Directory) *http.ServeMux {
@@ -183,5 +197,8 @@ func (g *Gateway) unlessStarting(err error) error {
 }
 
 func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if after := retryAfter(err); after != "" {
+		w.Header().Set("Retry-After", after)
+	}
 	_ = g.errors.Write(w, r, err) // fails only where the client has gone
 }

@@ -116,11 +116,12 @@ func bomb(t testing.TB, mebibytes int) string {
 	return strings.Repeat(member.String(), mebibytes)
 }
 
-// What an attempt may cost, far below the 128 MiB of a bomb: the message that it
-// could have been, read into buffers that double. Without the race detector, which
-// makes pools forget, it is 18 MiB at most; the log has the figures.
+// What an attempt may cost. A bomb costs no memory; a body that is read to its limit has
+// grown in a buffer that doubles. The race detector makes pools forget; the log has the
+// figures.
 const (
 	mostAllocated = 64 << 20
+	mostOfBomb    = 8 << 20
 	mostTime      = time.Second
 )
 
@@ -159,8 +160,12 @@ func TestAbuse(t *testing.T) { //nolint:paralleltest // as said above
 				least = least.least(measure(func() { got = a.serve(handler) }))
 			}
 			t.Logf("%v, %v of CPU, %.1f MiB allocated", least.time.Round(time.Microsecond), least.cpu, float64(least.allocated)/(1<<20))
-			if least.allocated > mostAllocated || least.time > mostTime {
-				t.Errorf("the attempt costs %+v; at most %v and %d bytes are fine", least, mostTime, mostAllocated)
+			most := uint64(mostAllocated)
+			if strings.HasPrefix(name, "bomb/") && name != "bomb/4 MiB of gzip" { // that one brings as much itself
+				most = mostOfBomb
+			}
+			if least.allocated > most || least.time > mostTime {
+				t.Errorf("the attempt costs %+v; at most %v and %d bytes are fine", least, mostTime, most)
 			}
 			wantDisarmed(t, got, strings.HasPrefix(name, "bomb/"))
 		})
@@ -190,8 +195,11 @@ func (c cost) least(other cost) cost {
 	return cost{min(c.time, other.time), min(c.cpu, other.cpu), min(c.allocated, other.allocated)}
 }
 
+// measure counts what an attempt takes when no pool has anything for it.
 func measure(attempt func()) cost {
 	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what a pool keeps lives for one collection more
 	runtime.ReadMemStats(&before)
 	cpu, start := cpuTime(), time.Now()
 	attempt()
