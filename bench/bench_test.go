@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 // TestRows runs each row for a moment: it says whether they work, not how fast.
 func TestRows(t *testing.T) {
 	t.Parallel()
-	l, err := newLab(labConfig{span: 20 * time.Millisecond, repeat: 1, progress: io.Discard})
+	l, err := newLab(labConfig{span: 20 * time.Millisecond, repeat: 1, stored: 2000, progress: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +53,14 @@ func TestRows(t *testing.T) {
 			t.Log(l.Name, l.Error)
 			continue
 		}
-		if l.Rate <= 0 || l.P50 <= 0 || (l.Floor != "" && !skipped[l.Floor]) != (l.Ratio > 0) {
+		if (l.Rate <= 0 || l.P50 <= 0) && (l.Heap <= 0 || l.RSS <= 0 && runtime.GOOS == "linux") {
 			t.Errorf("%s has the figures %+v", l.Name, l)
+		}
+		for _, b := range l.Bars {
+			judged := len(l.Floors) == 0 || !skipped[l.Floors[0]]
+			if (b.Ratio > 0) != (judged && len(l.Floors) > 0) || (b.Reached > 0) != (judged && b.Limit > 0) {
+				t.Errorf("%s is judged as %+v", l.Name, b)
+			}
 		}
 	}
 }
@@ -63,8 +70,10 @@ func TestFloors(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, r := range rows() {
-		if r.floor != "" && !seen[r.floor] {
-			t.Errorf("%s stands on %q, which is no row before it", r.name, r.floor)
+		for _, floor := range r.floors {
+			if !seen[floor] {
+				t.Errorf("%s stands on %q, which is no row before it", r.name, floor)
+			}
 		}
 		if seen[r.name] {
 			t.Errorf("there are two rows %s", r.name)
@@ -100,10 +109,37 @@ func TestDocument(t *testing.T) {
 func TestMedianRatio(t *testing.T) {
 	t.Parallel()
 	floor := &measured{rounds: []result{{Rate: 100, P50: 10}, {Rate: 200, P50: 10}, {Rate: 50, P50: 10}}}
-	rounds := []result{{Rate: 50, P50: 20}, {Rate: 20, P50: 30}, {Rate: 50, P50: 10}}
+	m := &measured{rounds: []result{{Rate: 50, P50: 20}, {Rate: 20, P50: 30}, {Rate: 50, P50: 10}}}
 	for by, want := range map[figure]float64{rate: 0.5, p50: 2} {
-		if got := (&measured{row: row{by: by}, rounds: rounds}).ratio(floor); got != want {
+		if got := m.ratio(by, []*measured{floor}); got != want {
 			t.Errorf("by %s the ratio is %v, want %v", by, got, want)
+		}
+	}
+	if got := m.ratio(p50, []*measured{floor, floor}); got != 1 {
+		t.Errorf("the ratio to two floors is %v, want 1", got)
+	}
+}
+
+func TestBars(t *testing.T) {
+	t.Parallel()
+	floor := &measured{rounds: []result{{Rate: 100, P50: 10 * time.Millisecond}}}
+	m := &measured{rounds: []result{{Rate: 50, P50: 20 * time.Millisecond, Heap: 400, RSS: 2200}}}
+	for _, test := range []struct {
+		bar              bar
+		floors           []*measured
+		compared, judged string
+	}{
+		{bar{by: rate}, []*measured{floor}, "0.50 (calls/s)", ""},
+		{bar{rate, 0.4}, []*measured{floor}, "0.50 (calls/s)", "≥ 0.4: 1.25 of it"},
+		{bar{p50, 1.5}, []*measured{floor}, "2.00 (p50)", "≤ 1.5: 0.75 of it"},
+		{bar{rate, 25}, nil, "", "≥ 25/s: 2.00 of it"},
+		{bar{p50, 2}, nil, "", "≤ 2 s: 100.00 of it"},
+		{bar{heap, 500}, nil, "", "heap ≤ 500 B: 1.25 of it"},
+		{bar{rss, 1100}, nil, "", "RSS ≤ 1.1 kB: 0.50 of it"},
+	} {
+		j := test.bar.judge(m, test.floors)
+		if j.compared() != test.compared || j.judged() != test.judged {
+			t.Errorf("%+v is told as %q and %q, want %q and %q", test.bar, j.compared(), j.judged(), test.compared, test.judged)
 		}
 	}
 }
@@ -130,23 +166,6 @@ func TestFailedRow(t *testing.T) {
 	}
 	if err := out.report(flags{write: path}, io.Discard); err == nil {
 		t.Error("a table with a failed row was written")
-	}
-}
-
-// Where the peers cannot be had, their rows say so, and the others are measured.
-func TestSkippedRow(t *testing.T) {
-	t.Parallel()
-	floor := &measured{row: row{name: "peer"}, err: fmt.Errorf("%w: no network", errSkipped)}
-	own := &measured{row: row{name: "ours", floor: "peer", by: rate, bar: 2}, rounds: []result{{Rate: 1, P50: 1}}}
-	out := outcome{floor, own}
-	if err := out.failed(); err != nil {
-		t.Errorf("it fails with %v", err)
-	}
-	table := out.markdown()
-	for _, want := range []string{"| peer | skipped: no network |", "| ours | 1 | 1ns | – | 0.0 | – | – |"} {
-		if !strings.Contains(table, want) {
-			t.Errorf("the table is\n%s\nwant %q in it", table, want)
-		}
 	}
 }
 

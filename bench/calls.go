@@ -14,9 +14,7 @@ import (
 )
 
 // counter is the actor of all rows.
-type counter struct {
-	myactorv1francis.UnimplementedMyActor
-}
+type counter struct{}
 
 func newCounter(context.Context, *myactorv1francis.MyActorActivation) (myactorv1francis.MyActor, error) {
 	return &counter{}, nil
@@ -29,6 +27,12 @@ func (*counter) Increment(_ context.Context, turn myactorv1francis.MyActorTurn, 
 	}
 	out := turn.State().GetCounter()
 	return &myactorv1.IncrementResponse{Out: &out}, nil
+}
+
+// Get returns what was counted.
+func (*counter) Get(_ context.Context, view myactorv1francis.MyActorView, _ *myactorv1.GetRequest) (*myactorv1.GetResponse, error) {
+	out := view.State().GetCounter()
+	return &myactorv1.GetResponse{Out: &out}, nil
 }
 
 // roundTrip measures a hand-off between two goroutines and back.
@@ -72,6 +76,13 @@ func (c calls) inProcess(ctx context.Context, l *lab, callers int) (res result, 
 		err = errors.Join(err, host.Run(drained))
 	}()
 	return c.measure(ctx, host.Service(), work{callers: callers, span: l.cfg.span})
+}
+
+// acrossWorkers measures calls of actors on another worker.
+func (c calls) acrossWorkers(ctx context.Context, l *lab, callers int) (result, error) {
+	return l.acrossWorkers(ctx, l.newPath("calls.db"), func(caller sdk.Caller, children []*child) (result, error) {
+		return c.measure(ctx, caller, work{callers: callers, span: l.cfg.span, children: children})
+	})
 }
 
 // measure seeds the actors, each with a number of its own, and measures calls that

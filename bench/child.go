@@ -112,7 +112,7 @@ func play(ctx context.Context, role string, std streams) error {
 		return fmt.Errorf("no orders: %w", err)
 	}
 	part, known := map[string]func(context.Context, []byte) (string, func() error, error){
-		roleEcho: startEcho, roleWorker: startWorker,
+		roleEcho: startEcho, roleWorker: startWorker, roleIdle: startIdle,
 	}[role]
 	if !known {
 		return fmt.Errorf("there is no role %q", role)

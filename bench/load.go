@@ -14,7 +14,7 @@ type result = load.Result
 type work struct {
 	callers int
 	span    time.Duration
-	// op is one operation of a caller, numbered from 0, which checks its own answer.
+	// op is one operation of a caller, as load.Work has it.
 	op func(caller, number int) error
 	// children are the other processes that take part.
 	children []*child

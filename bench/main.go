@@ -91,7 +91,7 @@ func run(ctx context.Context, args []string, std streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
-	l, err := newLab(labConfig{span: f.span, repeat: f.repeat, cpuprofile: f.cpuprofile, progress: std.err})
+	l, err := newLab(labConfig{span: f.span, repeat: f.repeat, stored: million, cpuprofile: f.cpuprofile, progress: std.err})
 	if err != nil {
 		return err
 	}

@@ -8,17 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
-)
-
-// figure is which of the figures of a row its bar is about.
-type figure string
-
-const (
-	// rate is better when it is higher, p50 when it is lower.
-	rate figure = "calls/s"
-	p50  figure = "p50"
 )
 
 // row is a line of the table.
@@ -26,12 +18,14 @@ type row struct {
 	name string
 	// callers is how many call at the same time.
 	callers int
-	// floor names the row that this one is compared with; a floor has none.
-	floor string
-	// by is the figure that is compared, and bar what its ratio to the floor shall
-	// reach (rate) or stay within (p50); 0 is no bar.
-	by  figure
-	bar float64
+	// floors name the rows that this one is compared with: a rate with that of the only
+	// one, latencies with their sum. A floor has none, nor has a row whose figures count
+	// as they are.
+	floors []string
+	bars   []bar
+	// once is true for a row that takes long and varies little: it is measured in the
+	// first repetition only.
+	once bool
 
 	run func(ctx context.Context, l *lab, callers int) (result, error)
 }
@@ -83,26 +77,67 @@ func rows() []row {
 			row{name: at(floorApart, c), callers: c, run: overLink(echoOrders{Stream: true, Apart: true})},
 		)
 	}
-	return append(
-		all,
-		row{name: at(peerGrain, 1), callers: 1, run: peer{"goakt-grain", 1}.measure},
-		row{name: at(peerActor, 1), callers: 1, run: peer{"goakt-actor", 1}.measure},
-		row{name: at(peerProto, 1), callers: 1, run: peer{"protoactor", 1}.measure},
-		row{name: at(peerGrains, few), callers: few, run: peer{"goakt-grain", actors}.measure},
-		row{name: at(peersOfProto, few), callers: few, run: peer{"protoactor", actors}.measure},
-		row{name: at("call in process, one actor", 1), callers: 1, floor: at(peerActor, 1), by: rate, bar: 1.2, run: calls{actors: 1}.inProcess},
-		row{name: at("call in process, one actor, with a deadline", 1), callers: 1, floor: at(peerActor, 1), by: rate, run: calls{actors: 1, timeout: time.Minute}.inProcess},
-		row{name: at("call in process, 1,000 actors", few), callers: few, floor: at(floorChannel, 1), by: rate, bar: 0.29, run: calls{actors: actors}.inProcess},
-		row{name: at("call across workers", 1), callers: 1, floor: at(floorInline, 1), by: p50, bar: 1.4, run: calls{actors: actors}.acrossWorkers},
-		row{name: at("call across workers", few), callers: few, floor: at(floorInline, few), by: rate, bar: 0.6, run: calls{actors: actors}.acrossWorkers},
-		row{name: at("call across workers", many), callers: many, floor: at(floorInline, many), by: rate, bar: 0.6, run: calls{actors: actors}.acrossWorkers},
-	)
+	return slices.Concat(all, peerRows(), callRows(), durableRows(), coldRows())
+}
+
+// peerRows are the call in process of others.
+func peerRows() []row {
+	return []row{
+		{name: at(peerGrain, 1), callers: 1, run: peer{"goakt-grain", 1}.measure},
+		{name: at(peerActor, 1), callers: 1, run: peer{"goakt-actor", 1}.measure},
+		{name: at(peerProto, 1), callers: 1, run: peer{"protoactor", 1}.measure},
+		{name: at(peerGrains, few), callers: few, run: peer{"goakt-grain", actors}.measure},
+		{name: at(peersOfProto, few), callers: few, run: peer{"protoactor", actors}.measure},
+	}
+}
+
+// callRows are calls of turns that change nothing.
+func callRows() []row {
+	fastest, inline := []string{at(peerActor, 1)}, func(c int) []string { return []string{at(floorInline, c)} }
+	return []row{
+		{name: at("call in process, one actor", 1), callers: 1, floors: fastest, bars: []bar{{by: rate, limit: 1.2}}, run: calls{actors: 1}.inProcess},
+		{name: at("call in process, one actor, with a deadline", 1), callers: 1, floors: fastest, bars: []bar{{by: rate}}, run: calls{actors: 1, timeout: time.Minute}.inProcess},
+		{name: at("call in process, 1,000 actors", few), callers: few, floors: []string{at(floorChannel, 1)}, bars: []bar{{by: rate, limit: 0.29}}, run: calls{actors: actors}.inProcess},
+		{name: at("call across workers", 1), callers: 1, floors: inline(1), bars: []bar{{by: p50, limit: 1.4}}, run: calls{actors: actors}.acrossWorkers},
+		{name: at("call across workers", few), callers: few, floors: inline(few), bars: []bar{{by: rate, limit: 0.6}}, run: calls{actors: actors}.acrossWorkers},
+		{name: at("call across workers", many), callers: many, floors: inline(many), bars: []bar{{by: rate, limit: 0.6}}, run: calls{actors: actors}.acrossWorkers},
+	}
+}
+
+// durableRows are turns whose change is committed.
+func durableRows() []row {
+	group := func(c int) []string { return []string{at(floorGroup, c)} }
+	return []row{
+		{name: at("durable increment, one actor, embedded", few), callers: few, floors: group(few), bars: []bar{{by: rate, limit: 3}}, run: increments{actors: 1}.embedded},
+		{name: at("durable increment, 1,000 actors, embedded", few), callers: few, floors: group(few), bars: []bar{{by: rate, limit: 0.7}}, run: increments{actors: actors}.embedded},
+		{name: at("durable increment, 1,000 actors, embedded", many), callers: many, floors: group(many), bars: []bar{{by: rate, limit: 0.7}}, run: increments{actors: actors}.embedded},
+		{
+			name: at("durable increment across workers, 1,000 actors", 1), callers: 1,
+			floors: []string{at(floorInline, 1), at(floorInline, 1), at(floorGroup, 1)}, bars: []bar{{by: p50, limit: 1.5}},
+			run: increments{actors: actors}.acrossWorkers,
+		},
+		{name: at("durable increment across workers, one actor", few), callers: few, floors: group(few), bars: []bar{{by: rate, limit: 0.75}}, run: increments{actors: 1}.acrossWorkers},
+		{name: at("durable increment across workers, 1,000 actors", few), callers: few, floors: group(few), bars: []bar{{by: rate, limit: 0.5}}, run: increments{actors: actors}.acrossWorkers},
+	}
+}
+
+// coldRows are about a million stored actors.
+func coldRows() []row {
+	return []row{
+		{name: at("cold activation, embedded", few), callers: few, bars: []bar{{by: rate, limit: 50e3}}, run: coldEmbedded},
+		{name: at("cold activation across workers", few), callers: few, bars: []bar{{by: rate, limit: 30e3}}, run: coldAcrossWorkers},
+		{name: "restart of a runtime with 1,000,000 actors", callers: 1, bars: []bar{{by: p50, limit: 2}}, run: restart},
+		{name: "idle activations, 100,000", bars: []bar{{by: heap, limit: 500}, {by: rss, limit: 1100}}, once: true, run: idle{part: 10}.measure},
+		{name: "idle activations, 1,000,000", bars: []bar{{by: heap, limit: 500}, {by: rss, limit: 1100}}, once: true, run: idle{part: 1}.measure},
+	}
 }
 
 // labConfig says how to measure.
 type labConfig struct {
-	span       time.Duration
-	repeat     int
+	span   time.Duration
+	repeat int
+	// stored is how many actors stand for the million; tests take fewer.
+	stored     int
 	cpuprofile string
 	// progress is told what is being measured.
 	progress io.Writer
@@ -121,6 +156,8 @@ type lab struct {
 	// not be.
 	peersBinary string
 	peersErr    error
+	// million is the file with the stored actors, once it is made.
+	million string
 }
 
 func newLab(cfg labConfig) (*lab, error) {
@@ -157,7 +194,7 @@ func (l *lab) measure(ctx context.Context, match *regexp.Regexp) outcome {
 	}
 	for n := range l.cfg.repeat {
 		for _, m := range out {
-			if m.err != nil {
+			if m.err != nil || m.once && n > 0 {
 				continue
 			}
 			fmt.Fprintf(l.cfg.progress, "%d/%d %s\n", n+1, l.cfg.repeat, m.name)
@@ -176,7 +213,10 @@ func chosen(all []row, match *regexp.Regexp) (some []row) {
 	wanted := map[string]bool{}
 	for _, r := range all {
 		if match.MatchString(r.name) {
-			wanted[r.name], wanted[r.floor] = true, true
+			wanted[r.name] = true
+			for _, floor := range r.floors {
+				wanted[floor] = true
+			}
 		}
 	}
 	for _, r := range all {
@@ -209,29 +249,22 @@ func (o outcome) failed() error {
 
 // result is the median of each figure.
 func (m *measured) result() result {
-	var rates, allocs []float64
-	var latencies, cpus []time.Duration
-	for _, r := range m.rounds {
-		rates, allocs = append(rates, r.Rate), append(allocs, r.Allocs)
-		latencies, cpus = append(latencies, r.P50), append(cpus, r.CPU)
+	return result{
+		Rate: middle(m, func(r result) float64 { return r.Rate }),
+		P50:  middle(m, func(r result) time.Duration { return r.P50 }),
+		CPU:  middle(m, func(r result) time.Duration { return r.CPU }),
+
+		Allocs: middle(m, func(r result) float64 { return r.Allocs }),
+		Heap:   middle(m, func(r result) float64 { return r.Heap }),
+		RSS:    middle(m, func(r result) float64 { return r.RSS }),
 	}
-	return result{Rate: median(rates), P50: median(latencies), Allocs: median(allocs), CPU: median(cpus)}
 }
 
-// ratio is the median of the ratios to the floor, each of one repetition; 0 without a
-// floor.
-func (m *measured) ratio(floor *measured) float64 {
-	if floor == nil {
-		return 0
+// middle is the median of one figure over the rounds.
+func middle[T time.Duration | float64](m *measured, of func(result) T) T {
+	var values []T
+	for _, r := range m.rounds {
+		values = append(values, of(r))
 	}
-	var ratios []float64
-	for i := range min(len(m.rounds), len(floor.rounds)) {
-		mine, its := m.rounds[i], floor.rounds[i]
-		if m.by == p50 {
-			ratios = append(ratios, float64(mine.P50)/float64(its.P50))
-		} else {
-			ratios = append(ratios, mine.Rate/its.Rate)
-		}
-	}
-	return median(ratios)
+	return median(values)
 }

@@ -54,12 +54,10 @@ func replace(path, text string) error {
 type line struct {
 	result
 
-	Name  string  `json:"name"`
-	Floor string  `json:"floor,omitempty"`
-	By    figure  `json:"by,omitempty"`
-	Ratio float64 `json:"ratio,omitempty"`
-	Bar   float64 `json:"bar,omitempty"`
-	Error string  `json:"error,omitempty"`
+	Name   string      `json:"name"`
+	Floors []string    `json:"floors,omitempty"`
+	Bars   []judgement `json:"bars,omitempty"`
+	Error  string      `json:"error,omitempty"`
 }
 
 func (o outcome) lines() []line {
@@ -69,7 +67,14 @@ func (o outcome) lines() []line {
 	}
 	var lines []line
 	for _, m := range o {
-		l := line{result: m.result(), Name: m.name, Floor: m.floor, By: m.by, Ratio: m.ratio(byName[m.floor]), Bar: m.bar}
+		l := line{result: m.result(), Name: m.name, Floors: m.floors}
+		var floors []*measured
+		for _, name := range m.floors {
+			floors = append(floors, byName[name])
+		}
+		for _, b := range m.bars {
+			l.Bars = append(l.Bars, b.judge(m, floors))
+		}
 		switch {
 		case m.skipped():
 			l.Error = m.err.Error()
@@ -83,21 +88,45 @@ func (o outcome) lines() []line {
 
 func (o outcome) markdown() string {
 	var text strings.Builder
-	text.WriteString("| what | per second | p50 | CPU | allocations | × floor | bar |\n|---|---|---|---|---|---|---|\n")
+	text.WriteString("| what | per second | p50 | CPU | allocations | memory | × floor | bar |\n|---|---|---|---|---|---|---|---|\n")
 	for _, l := range o.lines() {
 		if l.Error != "" {
-			fmt.Fprintf(&text, "| %s | %s | | | | | |\n", l.Name, strings.ReplaceAll(l.Error, "\n", " "))
+			fmt.Fprintf(&text, "| %s | %s | | | | | | |\n", l.Name, strings.ReplaceAll(l.Error, "\n", " "))
 			continue
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %.1f | %s | %s |\n",
-			l.Name, short(l.Rate), brief(l.P50), brief(l.CPU), l.Allocs, l.compared(), l.judged())
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %.1f | %s | %s | %s |\n",
+			l.Name, short(l.Rate), brief(l.P50), brief(l.CPU), l.Allocs, l.memory(), each(l.Bars, judgement.compared), each(l.Bars, judgement.judged))
 	}
 	return text.String()
 }
 
-// short is a number with three digits that count.
+// memory is the heap and the resident memory of one thing.
+func (l line) memory() string {
+	if l.Heap == 0 {
+		return "–"
+	}
+	return heap.print(l.Heap) + ", RSS " + rss.print(l.RSS)
+}
+
+// each is what the bars say, and a dash for nothing.
+func each(bars []judgement, say func(judgement) string) string {
+	var said []string
+	for _, b := range bars {
+		if text := say(b); text != "" {
+			said = append(said, text)
+		}
+	}
+	if len(said) == 0 {
+		return "–"
+	}
+	return strings.Join(said, "; ")
+}
+
+// short is a number with three digits that count, and a dash for none.
 func short(n float64) string {
 	switch {
+	case n == 0:
+		return "–"
 	case n >= 1e6:
 		return fmt.Sprintf("%.3gM", n/1e6)
 	case n >= 1e3:
@@ -116,26 +145,9 @@ func brief(d time.Duration) string {
 		return d.String()
 	case d < time.Millisecond:
 		return fmt.Sprintf("%.3g µs", float64(d)/float64(time.Microsecond))
-	default:
+	case d < time.Second:
 		return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
-	}
-}
-
-func (l line) compared() string {
-	if l.Ratio == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f (%s)", l.Ratio, l.By)
-}
-
-// judged is the bar, and what the row has of it: 1 and more is reached.
-func (l line) judged() string {
-	switch {
-	case l.Bar == 0 || l.Ratio == 0:
-		return "–"
-	case l.By == p50:
-		return fmt.Sprintf("≤ %g: %.2f of it", l.Bar, l.Bar/l.Ratio)
 	default:
-		return fmt.Sprintf("≥ %g: %.2f of it", l.Bar, l.Ratio/l.Bar)
+		return fmt.Sprintf("%.3g s", d.Seconds())
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
 	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/local"
 	"github.com/francis-actors/francis/sdk/remote"
 )
 
@@ -37,12 +38,23 @@ func newWorker(orders workerOrders) (*remote.Host, error) {
 	return remote.NewHost(
 		remote.WithAddress("127.0.0.1:0"), remote.WithRuntimeAddresses(orders.Runtime),
 		remote.WithHostBootstrapPSK([]byte(hostKey)), remote.WithPinnedCA(authority.Bundle().PEM()),
-		remote.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))),
+		remote.WithLogger(newLog()),
 	)
 }
 
-// join runs a worker; it returns when the worker is ready.
-func join(ctx context.Context, host *remote.Host) (leave func() error, err error) {
+// newLog is a log of what went wrong.
+func newLog() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// runner is a host of any kind.
+type runner interface {
+	Run(ctx context.Context) error
+	Ready() <-chan struct{}
+}
+
+// join runs a host; it returns when the host is ready.
+func join(ctx context.Context, host runner) (leave func() error, err error) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- host.Run(running) }()
@@ -78,10 +90,13 @@ func startWorker(ctx context.Context, text []byte) (ready string, stop func() er
 	return "ready", stop, err
 }
 
-// acrossWorkers measures calls from a worker in this process, which hosts nothing, to
-// one in another process, with the runtime in a third.
-func (c calls) acrossWorkers(ctx context.Context, l *lab, callers int) (res result, err error) {
-	control, address, err := l.startRuntime(ctx)
+// measurement measures what a caller does, together with other processes.
+type measurement func(caller sdk.Caller, children []*child) (result, error)
+
+// acrossWorkers measures from a worker in this process, which hosts nothing, what one in
+// another process does, with the runtime in a third, on a SQLite file.
+func (l *lab) acrossWorkers(ctx context.Context, path string, measure measurement) (res result, err error) {
+	control, address, err := l.startRuntime(ctx, path)
 	if err != nil {
 		return result{}, err
 	}
@@ -100,12 +115,28 @@ func (c calls) acrossWorkers(ctx context.Context, l *lab, callers int) (res resu
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, leave()) }()
-	return c.measure(ctx, host.Service(), work{callers: callers, span: l.cfg.span, children: []*child{control, worker}})
+	return measure(host.Service(), []*child{control, worker})
 }
 
-// startRuntime starts the real runtime on a new SQLite file; address is where it
-// serves.
-func (l *lab) startRuntime(ctx context.Context) (c *child, address string, err error) {
+// embedded measures a host with its runtime in this process, on a SQLite file.
+func embedded(ctx context.Context, path string, measure measurement) (res result, err error) {
+	host, err := local.NewHost(local.WithSQLite(path), local.WithLogger(newLog()))
+	if err != nil {
+		return result{}, err
+	}
+	if err := myactorv1francis.RegisterMyActor(host, newCounter, sdk.WithIdleTimeout(time.Hour)); err != nil {
+		return result{}, err
+	}
+	leave, err := join(ctx, host)
+	if err != nil {
+		return result{}, err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
+	return measure(host.Service(), nil)
+}
+
+// startRuntime starts the real runtime on a SQLite file; address is where it serves.
+func (l *lab) startRuntime(ctx context.Context, path string) (c *child, address string, err error) {
 	binary, err := l.runtime(ctx)
 	if err != nil {
 		return nil, "", err
@@ -117,7 +148,7 @@ func (l *lab) startRuntime(ctx context.Context) (c *child, address string, err e
 	config := l.newPath("config.yaml")
 	text := "bind: " + strconv.Quote(bind) + "\ncluster: " + cluster + "\nruntimePSKs: [" + strconv.Quote(runtimeKey) + "]\n" +
 		"bootstrap: {method: psk, hostPSK: " + strconv.Quote(hostKey) + "}\n" +
-		"provider: {type: sqlite, connectionString: " + strconv.Quote(l.newPath("data.db")) + "}\nlog: {format: json}\n"
+		"provider: {type: sqlite, connectionString: " + strconv.Quote(path) + "}\nlog: {format: json}\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, "", err
 	}

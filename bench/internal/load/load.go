@@ -24,6 +24,9 @@ type Result struct {
 	Allocs float64 `json:"allocs"`
 	// CPU is the processor time of an operation over all processes; 0 is unknown.
 	CPU time.Duration `json:"cpu"`
+	// Heap and RSS are what one idle thing takes, in bytes; 0 is not measured.
+	Heap float64 `json:"heap,omitempty"`
+	RSS  float64 `json:"rss,omitempty"`
 }
 
 // Work is what is measured.
@@ -32,11 +35,15 @@ type Work struct {
 	Callers int
 	// Span is how long they call.
 	Span time.Duration
-	// Op is one operation of a caller, numbered from 0, which checks its own answer.
+	// Op is one operation of a caller, numbered from 0, which checks its own answer. It
+	// fails with ErrUsedUp when there is nothing left to do.
 	Op func(caller, number int) error
 	// Usage is what all processes that take part have used; nil stands for this process.
 	Usage func() (Usage, error)
 }
+
+// ErrUsedUp ends a measurement before its time.
+var ErrUsedUp = errors.New("there is nothing left to do")
 
 const (
 	// sampling is how many operations share one reading of the clock: reading it twice
@@ -122,6 +129,10 @@ func (c *caller) run(id int, op func(caller, number int) error, over *atomic.Boo
 			start := time.Now()
 			c.err = op(id, c.count)
 			c.remember(time.Since(start))
+		}
+		if errors.Is(c.err, ErrUsedUp) {
+			c.err = nil
+			return
 		}
 		if c.err != nil {
 			c.err = fmt.Errorf("caller %d, operation %d: %w", id, c.count, c.err)

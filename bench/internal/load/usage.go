@@ -1,6 +1,7 @@
 package load
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -54,4 +55,17 @@ func CPUOf(pid int) time.Duration {
 		ticks += n
 	}
 	return time.Duration(ticks) * tick
+}
+
+// Resident is the resident memory of this process, in bytes, 0 where there is no /proc.
+func Resident() int {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(statm), &size, &pages); err != nil {
+		return 0
+	}
+	return pages * os.Getpagesize()
 }
