@@ -36,17 +36,27 @@ type codec struct{ *connectproto.BinaryCodec }
 
 // UnmarshalRead counts the messages in a message before it makes any of them.
 func (c codec) UnmarshalRead(ctx context.Context, src io.Reader, msg any) error {
+	message, ok := msg.(proto.Message)
+	if !ok {
+		return c.BinaryCodec.UnmarshalRead(ctx, src, msg)
+	}
+	if buffer, ok := src.(*bytes.Buffer); ok { // as Connect does
+		return Unmarshal(buffer.Next(buffer.Len()), message)
+	}
 	data, err := io.ReadAll(src)
 	if err != nil {
 		return err
 	}
-	if message, ok := msg.(proto.Message); ok {
-		most := freeParts + len(data)/bytesPerPart
-		if left := count(message.ProtoReflect().Descriptor(), data, most, maxDepth); left < 0 {
-			return fmt.Errorf("%w: more than %d in %d bytes, or more than %d deep", errParts, most, len(data), maxDepth)
-		}
+	return Unmarshal(data, message)
+}
+
+// Unmarshal decodes a message that a member has sent, with the bound.
+func Unmarshal(data []byte, message proto.Message) error {
+	most := freeParts + len(data)/bytesPerPart
+	if left := count(message.ProtoReflect().Descriptor(), data, most, maxDepth); left < 0 {
+		return fmt.Errorf("%w: more than %d in %d bytes, or more than %d deep", errParts, most, len(data), maxDepth)
 	}
-	return c.BinaryCodec.UnmarshalRead(ctx, bytes.NewReader(data), msg)
+	return proto.Unmarshal(data, message)
 }
 
 // count subtracts the messages in data from left, down to the given depth, and stops

@@ -15,15 +15,14 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	myactorv1 "github.com/francis-actors/francis/examples/gen/myactor/v1"
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/internal/pki"
-	"github.com/francis-actors/francis/sdk/internal/link"
 )
 
 // invocation is an increment by 0 as a good worker forwards it.
@@ -31,9 +30,8 @@ func (r *rogue) invocation() *peerv1.InvokeRequest {
 	theirs := r.shardOf("myactor", victim)
 	body, _ := proto.Marshal(&myactorv1.IncrementRequest{})
 	return &peerv1.InvokeRequest{
-		Actor: &runtimev1.Actor{Type: "myactor", Id: victim}, Procedure: "/myactor.v1.MyActor/Increment",
-		Fence: &runtimev1.Fence{Shard: theirs.GetShard(), Epoch: theirs.GetEpoch()},
-		Codec: peerv1.Codec_CODEC_PROTO, Body: body, Timeout: durationpb.New(patience),
+		Type: "myactor", Id: victim, Procedure: "/myactor.v1.MyActor/Increment", Epoch: theirs.GetEpoch(),
+		Codec: peerv1.Codec_CODEC_PROTO, Body: body, TimeoutNanos: int64(patience),
 	}
 }
 
@@ -51,22 +49,22 @@ var invocations = map[string]struct {
 	code   connect.Code
 	text   string
 }{
-	"as it should be":        {func(*peerv1.InvokeRequest) {}, 0, ""},
-	"a chain with the actor": {func(i *peerv1.InvokeRequest) { i.Chain = append(chainOf(1), i.GetActor()) }, connect.CodeFailedPrecondition, "wait"},
-	"a chain of 64":          {func(i *peerv1.InvokeRequest) { i.Chain = chainOf(64) }, connect.CodeFailedPrecondition, "64"},
-	"a chain of 50,000":      {func(i *peerv1.InvokeRequest) { i.Chain = chainOf(50_000) }, connect.CodeFailedPrecondition, "64"},
-	"a chain of nobody":      {func(i *peerv1.InvokeRequest) { i.Chain = []*runtimev1.Actor{{}} }, 0, ""},
-	"a view out of nowhere":  {func(i *peerv1.InvokeRequest) { i.FromView = true }, connect.CodeFailedPrecondition, "view"},
-	"a view that changes":    {func(i *peerv1.InvokeRequest) { i.FromView, i.Chain = true, chainOf(1) }, connect.CodeFailedPrecondition, "view"},
-	"no fence":               {func(i *peerv1.InvokeRequest) { i.Fence = nil }, 0, ""},
-	"a past epoch":           {func(i *peerv1.InvokeRequest) { i.Fence.Epoch-- }, 0, ""},
-	"another shard":          {func(i *peerv1.InvokeRequest) { i.Fence.Shard = math.MaxUint32 }, 0, ""},
+	"as it should be": {func(*peerv1.InvokeRequest) {}, 0, ""},
+	"a chain with the actor": {func(i *peerv1.InvokeRequest) {
+		i.Chain = append(chainOf(1), &runtimev1.Actor{Type: i.GetType(), Id: i.GetId()})
+	}, connect.CodeFailedPrecondition, "wait"},
+	"a chain of 64":         {func(i *peerv1.InvokeRequest) { i.Chain = chainOf(64) }, connect.CodeFailedPrecondition, "64"},
+	"a chain of 50,000":     {func(i *peerv1.InvokeRequest) { i.Chain = chainOf(50_000) }, connect.CodeFailedPrecondition, "64"},
+	"a chain of nobody":     {func(i *peerv1.InvokeRequest) { i.Chain = []*runtimev1.Actor{{}} }, 0, ""},
+	"a view out of nowhere": {func(i *peerv1.InvokeRequest) { i.FromView = true }, connect.CodeFailedPrecondition, "view"},
+	"a view that changes":   {func(i *peerv1.InvokeRequest) { i.FromView, i.Chain = true, chainOf(1) }, connect.CodeFailedPrecondition, "view"},
+	"no epoch":              {func(i *peerv1.InvokeRequest) { i.Epoch = 0 }, 0, ""},
+	"a past epoch":          {func(i *peerv1.InvokeRequest) { i.Epoch-- }, 0, ""},
 	"a future epoch": {func(i *peerv1.InvokeRequest) {
-		i.Fence.Epoch, i.Timeout = math.MaxUint64, durationpb.New(50*time.Millisecond)
+		i.Epoch, i.TimeoutNanos = math.MaxUint64, int64(50*time.Millisecond)
 	}, connect.CodeDeadlineExceeded, "deadline"},
-	"the longest timeout":    {func(i *peerv1.InvokeRequest) { i.Timeout = &durationpb.Duration{Seconds: math.MaxInt64} }, 0, ""},
-	"a negative timeout":     {func(i *peerv1.InvokeRequest) { i.Timeout = &durationpb.Duration{Seconds: math.MinInt64} }, 0, ""},
-	"a timeout that is none": {func(i *peerv1.InvokeRequest) { i.Timeout = &durationpb.Duration{Seconds: 1, Nanos: math.MinInt32} }, 0, ""},
+	"the longest timeout":    {func(i *peerv1.InvokeRequest) { i.TimeoutNanos = math.MaxInt64 }, 0, ""},
+	"a negative timeout":     {func(i *peerv1.InvokeRequest) { i.TimeoutNanos = math.MinInt64 }, 0, ""},
 	"no codec":               {func(i *peerv1.InvokeRequest) { i.Codec = peerv1.Codec_CODEC_UNSPECIFIED }, connect.CodeInvalidArgument, "codec"},
 	"an unknown codec":       {func(i *peerv1.InvokeRequest) { i.Codec = 99 }, connect.CodeInvalidArgument, "codec"},
 	"a negative codec":       {func(i *peerv1.InvokeRequest) { i.Codec = -1 }, connect.CodeInvalidArgument, "codec"},
@@ -78,10 +76,10 @@ var invocations = map[string]struct {
 	"too large a body":          {func(i *peerv1.InvokeRequest) { i.Body = make([]byte, 5<<20) }, connect.CodeResourceExhausted, ""},
 	"too much metadata":         {func(i *peerv1.InvokeRequest) { i.Metadata = map[string]string{"a": strings.Repeat("a", 4<<10)} }, connect.CodeResourceExhausted, "metadata"},
 	"much metadata":             {func(i *peerv1.InvokeRequest) { i.Metadata = map[string]string{"a": strings.Repeat("a", 4<<10-1)} }, 0, ""},
-	"a type that nobody serves": {func(i *peerv1.InvokeRequest) { i.Actor.Type = "nobodys" }, connect.CodeNotFound, "nobodys"},
-	"no actor":                  {func(i *peerv1.InvokeRequest) { i.Actor = nil }, connect.CodeInvalidArgument, "the actor id is empty"},
-	"a long id":                 {func(i *peerv1.InvokeRequest) { i.Actor.Id = strings.Repeat("a", 513) }, connect.CodeInvalidArgument, "at most 512"},
-	"a control character":       {func(i *peerv1.InvokeRequest) { i.Actor.Id = "a\nb" }, connect.CodeInvalidArgument, "control character"},
+	"a type that nobody serves": {func(i *peerv1.InvokeRequest) { i.Type = "nobodys" }, connect.CodeNotFound, "nobodys"},
+	"no actor":                  {func(i *peerv1.InvokeRequest) { i.Type, i.Id = "", "" }, connect.CodeInvalidArgument, "the actor id is empty"},
+	"a long id":                 {func(i *peerv1.InvokeRequest) { i.Id = strings.Repeat("a", 513) }, connect.CodeInvalidArgument, "at most 512"},
+	"a control character":       {func(i *peerv1.InvokeRequest) { i.Id = "a\nb" }, connect.CodeInvalidArgument, "control character"},
 	"no method":                 {func(i *peerv1.InvokeRequest) { i.Procedure = "" }, connect.CodeUnimplemented, ""},
 	"a method of the cluster":   {func(i *peerv1.InvokeRequest) { i.Procedure = "/francis.runtime.v1.WorkerService/Commit" }, connect.CodeUnimplemented, "Commit"},
 }
@@ -124,10 +122,14 @@ func (l *liar) Invoke(context.Context, *peerv1.InvokeRequest) (*peerv1.InvokeRes
 }
 
 func (l *liar) Link(ctx context.Context, stream peerv1connect.PeerServiceLinkServerStream) error {
+	answer, err := proto.Marshal(l.answer)
+	if err != nil {
+		return err
+	}
 	return link.Serve(ctx, stream, link.Server{
-		Invoke: func(_ context.Context, _ *peerv1.InvokeRequest, answer func(*peerv1.InvokeResponse, error)) {
+		Take: func(request *link.Request, _ []byte) {
 			l.asked.Add(1)
-			answer(l.answer, nil)
+			request.Answer(link.Bytes(answer), nil)
 		},
 		Valid: func() bool { return true },
 	})
@@ -183,7 +185,7 @@ func TestARoguePeerLies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := startRogue(t)
-			l := &liar{answer: &peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_NotOwner{NotOwner: lie(r)}}}
+			l := &liar{answer: &peerv1.InvokeResponse{NotOwner: lie(r)}}
 			r.serve(l)
 			answer := &httptest.ResponseRecorder{}
 			eventually(t, "the honest worker knows of the type", func() bool {

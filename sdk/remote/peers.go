@@ -17,9 +17,9 @@ import (
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/inbound"
 	"github.com/francis-actors/francis/internal/join"
+	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/internal/wire"
-	"github.com/francis-actors/francis/sdk/internal/link"
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
@@ -123,25 +123,54 @@ func (p peerHandler) Link(ctx context.Context, stream peerv1connect.PeerServiceL
 	if err := fromWorker(ctx); err != nil {
 		return err
 	}
+	var calls wire.CallReader
 	return link.Serve(ctx, stream, link.Server{
-		Invoke: p.host.worker.Host.Serve, Closing: p.closing,
-		Valid: func() bool { return fromWorker(ctx) == nil },
+		Take: func(request *link.Request, body []byte) {
+			call, err := calls.Read(body)
+			if err != nil {
+				request.Answer(nil, fault.Malformed(connect.CodeInvalidArgument, "the call cannot be read: "+err.Error()))
+				return
+			}
+			p.host.worker.Host.Serve(linked{request}, call)
+		},
+		Closing: p.closing,
+		Valid:   func() bool { return fromWorker(ctx) == nil },
 	})
+}
+
+// linked is a call that came on a link.
+type linked struct{ *link.Request }
+
+func (l linked) Answer(res *peerv1.InvokeResponse, err error) {
+	l.Request.Answer(wire.Answer{Response: res}, err)
 }
 
 func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
 	if err := fromWorker(ctx); err != nil {
 		return nil, err
 	}
-	type answer struct {
-		res *peerv1.InvokeResponse
-		err error
-	}
-	answered := make(chan answer, 1)
-	p.host.worker.Host.Serve(ctx, req, func(res *peerv1.InvokeResponse, err error) { answered <- answer{res, err} })
-	a := <-answered
-	return a.res, a.err
+	call := &apart{Context: ctx, answered: make(chan struct{})}
+	p.host.worker.Host.Serve(call, req)
+	<-call.answered
+	return call.res, call.err
 }
+
+// apart is a call that came as a request of its own.
+type apart struct {
+	context.Context
+
+	// answered is closed when res and err are set.
+	answered chan struct{}
+	res      *peerv1.InvokeResponse
+	err      error
+}
+
+func (a *apart) Answer(res *peerv1.InvokeResponse, err error) {
+	a.res, a.err = res, err
+	close(a.answered)
+}
+
+func (a *apart) Notify(l link.Leaver) { context.AfterFunc(a.Context, l.Gone) }
 
 // fromWorker checks that the connection is another worker's, and that the
 // certificate that was shown when it began has not ended since.

@@ -249,8 +249,8 @@ func TestForwardedCallIsChecked(t *testing.T) {
 	}
 	call := func(change func(*peerv1.InvokeRequest)) *peerv1.InvokeRequest {
 		req := &peerv1.InvokeRequest{
-			Actor: &runtimev1.Actor{Type: "probe", Id: "id1"}, Procedure: "/behaviour.v1.ProbeActor/Add",
-			Fence: &runtimev1.Fence{Epoch: 1}, Codec: peerv1.Codec_CODEC_PROTO,
+			Type: "probe", Id: "id1", Procedure: "/behaviour.v1.ProbeActor/Add",
+			Epoch: 1, Codec: peerv1.Codec_CODEC_PROTO,
 		}
 		change(req)
 		return req
@@ -263,12 +263,12 @@ func TestForwardedCallIsChecked(t *testing.T) {
 		"no codec":           {call(func(r *peerv1.InvokeRequest) { r.Codec = 0 }), connect.CodeInvalidArgument},
 		"a view from nobody": {call(func(r *peerv1.InvokeRequest) { r.FromView = true }), connect.CodeFailedPrecondition},
 		"a long chain":       {call(func(r *peerv1.InvokeRequest) { r.Chain = chain }), connect.CodeFailedPrecondition},
-		"a later epoch":      {call(func(r *peerv1.InvokeRequest) { r.Fence.Epoch = 9 }), connect.CodeDeadlineExceeded},
+		"a later epoch":      {call(func(r *peerv1.InvokeRequest) { r.Epoch = 9 }), connect.CodeDeadlineExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(b *bed) {
 				answered := make(chan error, 1)
-				b.host.Serve(context.Background(), test.req, func(_ *peerv1.InvokeResponse, err error) { answered <- err })
+				b.host.Serve(forwardedCall{context.Background(), func(_ *peerv1.InvokeResponse, err error) { answered <- err }}, test.req)
 				err := <-answered
 				if err == nil && test.code != 0 || err != nil && connect.CodeOf(err) != test.code {
 					t.Errorf("the call ended with %v, want %v", err, test.code)

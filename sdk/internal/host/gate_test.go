@@ -304,7 +304,7 @@ func TestServeKeepsTheOrder(t *testing.T) {
 		const calls = 500
 		got := make(chan int64, calls)
 		for range calls {
-			b.host.Serve(context.Background(), forwarded(1), func(res *peerv1.InvokeResponse, err error) { got <- sumOf(t, res, err) })
+			b.host.Serve(forwardedCall{context.Background(), func(res *peerv1.InvokeResponse, err error) { got <- sumOf(t, res, err) }}, forwarded(1))
 		}
 		for want := range int64(calls) {
 			if sum := <-got; sum != want+1 {
@@ -320,7 +320,7 @@ func TestServedCallEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		hold := b.add(gated(1))
 		answered := make(chan error, 1)
-		b.host.Serve(ctx, forwarded(1), func(_ *peerv1.InvokeResponse, err error) { answered <- err })
+		b.host.Serve(forwardedCall{ctx, func(_ *peerv1.InvokeResponse, err error) { answered <- err }}, forwarded(1))
 		synctest.Wait()
 		cancel()
 		if err := <-answered; connect.CodeOf(err) != connect.CodeCanceled || sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {

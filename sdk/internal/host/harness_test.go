@@ -17,6 +17,7 @@ import (
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -58,11 +59,11 @@ func newCluster() *cluster {
 // reply is what another worker answers: the sum of a probe.
 func reply(sum int64) *peerv1.InvokeResponse {
 	data, _ := proto.Marshal(&behaviourv1.AddResponse{Sum: sum})
-	return &peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_Reply{Reply: data}}
+	return &peerv1.InvokeResponse{Reply: data}
 }
 
 func notOwner(entry *runtimev1.Shard) *peerv1.InvokeResponse {
-	return &peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_NotOwner{NotOwner: entry}}
+	return &peerv1.InvokeResponse{NotOwner: entry}
 }
 
 func verdict(v runtimev1.Verdict) (*runtimev1.CommitResponse_Result, error) {
@@ -246,7 +247,7 @@ func shardOf(id string) uint32 { return placement.ShardOf(id, placement.Shards) 
 func forwarded(in int64) *peerv1.InvokeRequest {
 	body, _ := proto.Marshal(&behaviourv1.AddRequest{In: in})
 	return &peerv1.InvokeRequest{
-		Actor: &runtimev1.Actor{Type: "probe", Id: "id1"}, Fence: &runtimev1.Fence{Shard: shardOf("id1"), Epoch: 1},
+		Type: "probe", Id: "id1", Epoch: 1,
 		Procedure: "/behaviour.v1.ProbeActor/Add", Codec: peerv1.Codec_CODEC_PROTO, Body: body,
 	}
 }
@@ -259,3 +260,14 @@ func sumOf(t *testing.T, res *peerv1.InvokeResponse, err error) int64 {
 	}
 	return reply.GetSum()
 }
+
+// forwardedCall is a call as the link gives it to a host.
+type forwardedCall struct {
+	context.Context
+
+	answer func(*peerv1.InvokeResponse, error)
+}
+
+func (f forwardedCall) Answer(res *peerv1.InvokeResponse, err error) { f.answer(res, err) }
+
+func (f forwardedCall) Notify(l link.Leaver) { context.AfterFunc(f, l.Gone) }

@@ -9,7 +9,6 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
@@ -164,11 +163,8 @@ func (r *run) carry() error {
 // and inside a turn always one. A deadline of the context holds as well.
 func (r *run) bound() {
 	timeout := r.call.Timeout
-	if _, brought := r.parent.Deadline(); timeout == 0 && !brought {
-		timeout = r.table.timeout(r.call.Procedure)
-		if timeout == 0 && (r.from.inTurn() || r.from.edge) {
-			timeout = r.host.cfg.Limits.CallTimeout
-		}
+	if timeout == 0 {
+		timeout = r.missing()
 	}
 	if timeout > 0 {
 		r.due = r.host.deadlines.Now() + timeout
@@ -177,6 +173,20 @@ func (r *run) bound() {
 		r.due = r.from.due
 	}
 	r.ends = r.due > 0 || r.parent.Done() != nil
+}
+
+// missing is the timeout of a call that asks for none; 0 is none.
+func (r *run) missing() time.Duration {
+	if _, brought := r.parent.Deadline(); brought {
+		return 0
+	}
+	if timeout := r.table.timeout(r.call.Procedure); timeout > 0 {
+		return timeout
+	}
+	if r.from.inTurn() || r.from.edge {
+		return r.host.cfg.Limits.CallTimeout
+	}
+	return 0
 }
 
 // locate returns the entry of the actor's shard, and waits while it has no owner.
@@ -196,15 +206,18 @@ func (h *Host) locate(r *run) (*runtimev1.Shard, error) {
 // waiting is a context for steps outside the queue of an actor. It always ends, and
 // not later for a call that is sent again.
 func (r *run) waiting() (context.Context, context.CancelFunc) {
-	now := r.host.deadlines.Now()
-	if r.patience == 0 {
-		r.patience = now + limit.CallTimeout
-	}
-	ends := r.patience
+	return context.WithTimeout(r.parent, r.gives()-r.host.deadlines.Now())
+}
+
+// gives is when the steps outside the queue of an actor give up.
+func (r *run) gives() time.Duration {
 	if r.due > 0 {
-		ends = r.due
+		return r.due
 	}
-	return context.WithTimeout(r.parent, ends-now)
+	if r.patience == 0 {
+		r.patience = r.host.deadlines.Now() + limit.CallTimeout
+	}
+	return r.patience
 }
 
 // local runs a call on this worker.
@@ -330,13 +343,13 @@ func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	ctx, cancel := r.waiting()
-	defer cancel()
+	ends := r.gives()
+	ctx, arrived := r.travel(ends)
+	defer arrived()
 	if err := h.cfg.Cluster.Pass(ctx); err != nil {
 		return answer{}, ended(err)
 	}
-	deadline, _ := ctx.Deadline()
-	req.Timeout = durationpb.New(time.Until(deadline))
+	req.TimeoutNanos = int64(ends - h.deadlines.Now())
 	res, err := h.cfg.Cluster.Forward(ctx, entry.GetWorker(), req)
 	if err != nil {
 		return answer{}, r.unanswered(ctx, err, entry)
@@ -346,6 +359,26 @@ func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
 	}
 	return r.decode(res.GetReply())
 }
+
+// travel is the context of a call that is under way to another worker, which ends at the
+// given time. It is the run itself: most calls arrive, and pay for no timer of their own.
+func (r *run) travel(ends time.Duration) (ctx context.Context, arrived func()) {
+	r.host.deadlines.Set(&r.deadline, travelling{r}, ends)
+	unwatch := func() bool { return true }
+	if r.parent.Done() != nil {
+		unwatch = context.AfterFunc(r.parent, func() { r.scope.cancel(r.parent.Err()) })
+	}
+	return (*turnContext)(r), func() {
+		unwatch()
+		r.host.deadlines.Stop(&r.deadline)
+	}
+}
+
+// travelling ends the wait for a call that is under way to another worker.
+type travelling struct{ run *run }
+
+// Wake ends it because the deadline has passed.
+func (t travelling) Wake() { t.run.scope.cancel(context.DeadlineExceeded) }
 
 // elsewhere lets the call be sent again when the runtime has told who owns the shard
 // now: what another worker says of it is a reason to wait for that, and no more.
@@ -372,7 +405,7 @@ func (r *run) unanswered(ctx context.Context, err error, entry *runtimev1.Shard)
 	if ctx.Err() != nil {
 		return fault.EndedWaiting(ctx.Err())
 	}
-	if ends, _ := ctx.Deadline(); !time.Now().Before(ends) { // its timer may come late
+	if r.host.deadlines.Now() >= r.gives() { // its timer may come late
 		return fault.EndedWaiting(context.DeadlineExceeded)
 	}
 	return errMoved
@@ -381,10 +414,8 @@ func (r *run) unanswered(ctx context.Context, err error, entry *runtimev1.Shard)
 // encode is the call as it travels to another worker.
 func (r *run) encode(entry *runtimev1.Shard) (*peerv1.InvokeRequest, error) {
 	req := &peerv1.InvokeRequest{
-		Actor:     &runtimev1.Actor{Type: r.call.Type, Id: r.call.ID},
-		Procedure: r.call.Procedure,
-		Fence:     &runtimev1.Fence{Shard: r.shard, Epoch: entry.GetEpoch()},
-		Codec:     r.call.Codec, Body: r.call.Body,
+		Type: r.call.Type, Id: r.call.ID, Procedure: r.call.Procedure, Epoch: entry.GetEpoch(),
+		Codec: r.call.Codec, Body: r.call.Body,
 		Chain: encodeChain(r.from.link), FromView: r.from.view, Metadata: r.metadata,
 		IdempotencyKey: r.call.Key, View: r.call.View,
 	}

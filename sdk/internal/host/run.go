@@ -12,7 +12,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
-	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/chain"
@@ -80,10 +79,9 @@ type run struct {
 	// wake tells the caller that it may run (on its own goroutine) or that the
 	// answer is there. It is nil where nobody waits.
 	wake chan struct{}
-	// respond receives the answer to a call of another worker, for which nobody waits
-	// here, and unwatch ends the watch over its context; nil for any other call.
-	respond func(*peerv1.InvokeResponse, error)
-	unwatch func() bool
+	// forwarded is the call of another worker, for which nobody waits here; nil for any
+	// other call.
+	forwarded Forwarded
 	// answered is set by who writes answer and err: the method's end or the
 	// deadline, whichever comes first.
 	answered atomic.Bool
@@ -157,8 +155,8 @@ func (r *run) await() {
 	}
 }
 
-// gone ends the call because its caller has left.
-func (r *run) gone() { r.end(r.parent.Err()) }
+// Gone ends the call because its caller has left.
+func (r *run) Gone() { r.end(context.Canceled) }
 
 // Wake ends the call because its deadline has passed.
 func (r *run) Wake() { r.end(context.DeadlineExceeded) }
@@ -206,7 +204,7 @@ func (r *run) finish(a answer, err error) {
 	if !r.answered.CompareAndSwap(false, true) {
 		return
 	}
-	if r.respond != nil {
+	if r.forwarded != nil {
 		r.responded(a, err)
 		return
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -14,24 +15,34 @@ import (
 	"github.com/francis-actors/francis/internal/core/chain"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
 
-// Serve takes a call that another worker has forwarded, and calls answer, once, on any
-// goroutine, also before it returns. The call is in the queue of its actor when Serve
-// returns, unless something has to be waited for first. Where this worker is not the
-// owner, the answer names who is. The context ends when the caller has left, and need
-// not end otherwise.
-func (h *Host) Serve(ctx context.Context, req *peerv1.InvokeRequest, answer func(*peerv1.InvokeResponse, error)) {
-	r, err := h.received(ctx, req)
+// Forwarded is a call that another worker has forwarded, and waits for. It is the context
+// of the call: it ends when the caller has left.
+type Forwarded interface {
+	context.Context
+	// Answer answers the call. It is called once, and does not block.
+	Answer(res *peerv1.InvokeResponse, err error)
+	// Notify lets l be told, once and on a goroutine of its own, that the caller has left.
+	Notify(l link.Leaver)
+}
+
+// Serve takes a call that another worker has forwarded, and answers it on any goroutine,
+// also before it returns. The call is in the queue of its actor when Serve returns, unless
+// something has to be waited for first. Where this worker is not the owner, the answer
+// names who is. The request is not kept, but for its strings.
+func (h *Host) Serve(call Forwarded, req *peerv1.InvokeRequest) {
+	r, err := h.received(call, req)
 	if err != nil {
-		answer(nil, err)
+		call.Answer(nil, err)
 		return
 	}
-	r.respond = answer
-	epoch := req.GetFence().GetEpoch()
-	if r.table == nil || h.cfg.Cluster.Entry(r.call.Type, r.shard).GetEpoch() < epoch {
-		go r.serveLate(epoch)
+	r.forwarded = call
+	if r.table == nil || h.cfg.Cluster.Entry(r.call.Type, r.shard).GetEpoch() < req.GetEpoch() {
+		r.call.Body = bytes.Clone(r.call.Body)
+		go r.serveLate(req.GetEpoch())
 		return
 	}
 	r.serve()
@@ -43,7 +54,7 @@ func (h *Host) received(ctx context.Context, req *peerv1.InvokeRequest) (*run, e
 		return nil, fault.Malformed(connect.CodeInvalidArgument, "the forwarded call names no codec")
 	}
 	return h.prepare(ctx, remoteOrigin(req), actor.Call{
-		Type: req.GetActor().GetType(), ID: req.GetActor().GetId(), Procedure: req.GetProcedure(), View: req.GetView(),
+		Type: req.GetType(), ID: req.GetId(), Procedure: req.GetProcedure(), View: req.GetView(),
 		Codec: req.GetCodec(), Body: req.GetBody(), Timeout: remoteTimeout(req), Key: req.GetIdempotencyKey(),
 	})
 }
@@ -76,6 +87,7 @@ func (r *run) serve() {
 		r.finish(answer{}, err)
 		return
 	}
+	r.call.Body = nil // it belongs to the link
 	switch _, parked, err := r.enter(); {
 	case err != nil:
 		r.finish(answer{}, err)
@@ -86,22 +98,16 @@ func (r *run) serve() {
 
 // responded sends the answer to the worker that has forwarded the call.
 func (r *run) responded(a answer, err error) {
-	if r.unwatch != nil {
-		r.unwatch()
-	}
 	r.host.deadlines.Stop(&r.deadline)
 	switch {
 	case errors.Is(err, errMoved):
-		r.respond(notOwner(r.host.cfg.Cluster.Entry(r.call.Type, r.shard)), nil)
+		entry := r.host.cfg.Cluster.Entry(r.call.Type, r.shard)
+		r.forwarded.Answer(&peerv1.InvokeResponse{NotOwner: proto.CloneOf(entry)}, nil)
 	case err != nil:
-		r.respond(nil, err)
+		r.forwarded.Answer(nil, err)
 	default:
-		r.respond(&peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_Reply{Reply: a.encoded}}, nil)
+		r.forwarded.Answer(&peerv1.InvokeResponse{Reply: a.encoded}, nil)
 	}
-}
-
-func notOwner(entry *runtimev1.Shard) *peerv1.InvokeResponse {
-	return &peerv1.InvokeResponse{Result: &peerv1.InvokeResponse_NotOwner{NotOwner: proto.CloneOf(entry)}}
 }
 
 // remoteOrigin takes no more of a chain than shows that it is too long.
@@ -115,7 +121,7 @@ func remoteOrigin(req *peerv1.InvokeRequest) origin {
 }
 
 func remoteTimeout(req *peerv1.InvokeRequest) time.Duration {
-	if timeout := req.GetTimeout().AsDuration(); timeout > 0 {
+	if timeout := time.Duration(req.GetTimeoutNanos()); timeout > 0 {
 		return timeout
 	}
 	return limit.CallTimeout

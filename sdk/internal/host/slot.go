@@ -46,14 +46,14 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 	if verdict == turn.Refused {
 		return verdict, true
 	}
-	if r.respond == nil && (r.ends || verdict == turn.Queued) {
+	if r.forwarded == nil && (r.ends || verdict == turn.Queued) {
 		r.wake = make(chan struct{}, 2)
 	}
 	if r.due > 0 {
 		s.table.host.deadlines.Set(&r.deadline, r, r.due)
 	}
-	if r.respond != nil {
-		r.unwatch = context.AfterFunc(r.parent, r.gone)
+	if r.forwarded != nil {
+		r.forwarded.Notify(r)
 	}
 	if r.ends && verdict == turn.Admitted {
 		r.admitted()
@@ -98,7 +98,7 @@ func (s *slot) depart(r *run, how leaving) {
 	s.mu.Lock()
 	verdict, record := s.pass(r, how)
 	r.waits = verdict == gate.Wait || !active && how == unchanged
-	if r.waits && r.wake == nil && r.respond == nil {
+	if r.waits && r.wake == nil && r.forwarded == nil {
 		r.wake = make(chan struct{}, 1)
 	}
 	s.leave(&r.ticket)

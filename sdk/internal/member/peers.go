@@ -20,9 +20,10 @@ import (
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/internal/wire"
 	"github.com/francis-actors/francis/sdk/internal/host"
-	"github.com/francis-actors/francis/sdk/internal/link"
 )
 
 const (
@@ -86,6 +87,9 @@ func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeReq
 	if err == nil || errors.Is(err, host.ErrUnsent) {
 		return res, err
 	}
+	if errors.Is(err, link.ErrUnsent) {
+		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
+	}
 	if unsent(err) {
 		p.drop(worker, peer)
 		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
@@ -110,7 +114,11 @@ func (p *peer) invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.I
 	if o.err != nil {
 		return nil, o.err
 	}
-	return o.link.Invoke(ctx, req)
+	answer, err := o.link.Call(ctx, wire.Call{Request: req})
+	if err != nil {
+		return nil, err
+	}
+	return wire.ReadAnswer(answer)
 }
 
 // open returns the link. One that takes no more calls, or was opened with an earlier
@@ -132,7 +140,7 @@ func (p *peer) open() *opening {
 // run opens a link, and lets its connection go when it has ended.
 func (p *peer) run(o *opening) {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
-	o.link, o.err = link.Open(ctx, p.client, idlePeer)
+	o.link, o.err = link.Open(ctx, p.client.Link, idlePeer)
 	cancel()
 	close(o.opened)
 	if o.err == nil {

@@ -17,9 +17,10 @@ import (
 	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/internal/wire"
 	"github.com/francis-actors/francis/sdk/internal/host"
-	"github.com/francis-actors/francis/sdk/internal/link"
 )
 
 // authority signs for the workers of a test.
@@ -126,8 +127,8 @@ func (a answer) Link(ctx context.Context, stream peerv1connect.PeerServiceLinkSe
 		return a.err
 	}
 	return link.Serve(ctx, stream, link.Server{
-		Invoke: func(_ context.Context, _ *peerv1.InvokeRequest, answer func(*peerv1.InvokeResponse, error)) {
-			answer(&peerv1.InvokeResponse{}, a.err)
+		Take: func(request *link.Request, _ []byte) {
+			request.Answer(wire.Answer{Response: &peerv1.InvokeResponse{}}, a.err)
 		},
 		Valid: func() bool { return true },
 	})

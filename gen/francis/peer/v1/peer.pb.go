@@ -9,11 +9,10 @@
 package peerv1
 
 import (
-	v11 "github.com/francis-actors/francis/gen/francis/runtime/v1"
-	v1 "github.com/francis-actors/francis/gen/francis/v1"
+	v11 "github.com/francis-actors/francis/gen/francis/link/v1"
+	v1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -83,214 +82,41 @@ func (Codec) EnumDescriptor() ([]byte, []int) {
 	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{0}
 }
 
-// LinkRequest is a frame from the worker that calls.
-type LinkRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The calls, at most 64.
-	Calls []*LinkRequest_Call `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
-	// The calls for whose answers nobody waits any more.
-	Gone          []uint64 `protobuf:"varint,2,rep,packed,name=gone,proto3" json:"gone,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LinkRequest) Reset() {
-	*x = LinkRequest{}
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[0]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LinkRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LinkRequest) ProtoMessage() {}
-
-func (x *LinkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[0]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LinkRequest.ProtoReflect.Descriptor instead.
-func (*LinkRequest) Descriptor() ([]byte, []int) {
-	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{0}
-}
-
-func (x *LinkRequest) GetCalls() []*LinkRequest_Call {
-	if x != nil {
-		return x.Calls
-	}
-	return nil
-}
-
-func (x *LinkRequest) GetGone() []uint64 {
-	if x != nil {
-		return x.Gone
-	}
-	return nil
-}
-
-// LinkResponse is a frame from the worker that is called.
-type LinkResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The answers, in any order.
-	Answers []*LinkResponse_Answer `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
-	// True when the worker takes no more calls on this link: those that were sent are
-	// answered, the next ones need another link.
-	Closing       bool `protobuf:"varint,2,opt,name=closing,proto3" json:"closing,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LinkResponse) Reset() {
-	*x = LinkResponse{}
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LinkResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LinkResponse) ProtoMessage() {}
-
-func (x *LinkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LinkResponse.ProtoReflect.Descriptor instead.
-func (*LinkResponse) Descriptor() ([]byte, []int) {
-	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *LinkResponse) GetAnswers() []*LinkResponse_Answer {
-	if x != nil {
-		return x.Answers
-	}
-	return nil
-}
-
-func (x *LinkResponse) GetClosing() bool {
-	if x != nil {
-		return x.Closing
-	}
-	return false
-}
-
-// Failure is how a call failed.
-type Failure struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The code, of Connect.
-	Code uint32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
-	// The text.
-	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// The verdict.
-	Detail        *v1.ErrorDetail `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Failure) Reset() {
-	*x = Failure{}
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Failure) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Failure) ProtoMessage() {}
-
-func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
-func (*Failure) Descriptor() ([]byte, []int) {
-	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Failure) GetCode() uint32 {
-	if x != nil {
-		return x.Code
-	}
-	return 0
-}
-
-func (x *Failure) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
-func (x *Failure) GetDetail() *v1.ErrorDetail {
-	if x != nil {
-		return x.Detail
-	}
-	return nil
-}
-
-// InvokeRequest is one call.
+// InvokeRequest is one call. It is flat, since there are so many.
 type InvokeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The actor.
-	Actor *v11.Actor `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// The type of the actor.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// The id of the actor.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// The method, "/package.Service/Method".
-	Procedure string `protobuf:"bytes,2,opt,name=procedure,proto3" json:"procedure,omitempty"`
-	// The shard and epoch that the call was routed by.
-	Fence *v11.Fence `protobuf:"bytes,3,opt,name=fence,proto3" json:"fence,omitempty"`
+	Procedure string `protobuf:"bytes,3,opt,name=procedure,proto3" json:"procedure,omitempty"`
+	// The epoch of the actor's shard that the call was routed by.
+	Epoch uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// How body and reply are encoded.
-	Codec Codec `protobuf:"varint,4,opt,name=codec,proto3,enum=francis.peer.v1.Codec" json:"codec,omitempty"`
+	Codec Codec `protobuf:"varint,5,opt,name=codec,proto3,enum=francis.peer.v1.Codec" json:"codec,omitempty"`
 	// The encoded request.
-	Body []byte `protobuf:"bytes,5,opt,name=body,proto3" json:"body,omitempty"`
-	// The actors that wait for this call, outermost first.
-	Chain []*v11.Actor `protobuf:"bytes,6,rep,name=chain,proto3" json:"chain,omitempty"`
-	// True when the caller is a view, which calls only views.
-	FromView bool `protobuf:"varint,7,opt,name=from_view,json=fromView,proto3" json:"from_view,omitempty"`
-	// What middleware has attached to the call.
-	Metadata map[string]string `protobuf:"bytes,8,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// How long the caller waits.
-	Timeout *durationpb.Duration `protobuf:"bytes,9,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Body []byte `protobuf:"bytes,6,opt,name=body,proto3" json:"body,omitempty"`
+	// How long the caller waits, in nanoseconds.
+	TimeoutNanos int64 `protobuf:"varint,7,opt,name=timeout_nanos,json=timeoutNanos,proto3" json:"timeout_nanos,omitempty"`
 	// The idempotency key of the call; empty for none.
-	IdempotencyKey string `protobuf:"bytes,10,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	IdempotencyKey string `protobuf:"bytes,8,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// True where the caller's contract declares the method a view: it is refused if it
 	// is none, since such a call may be sent twice.
-	View          bool `protobuf:"varint,11,opt,name=view,proto3" json:"view,omitempty"`
+	View bool `protobuf:"varint,9,opt,name=view,proto3" json:"view,omitempty"`
+	// True when the caller is a view, which calls only views.
+	FromView bool `protobuf:"varint,10,opt,name=from_view,json=fromView,proto3" json:"from_view,omitempty"`
+	// The actors that wait for this call, outermost first.
+	Chain []*v1.Actor `protobuf:"bytes,11,rep,name=chain,proto3" json:"chain,omitempty"`
+	// What middleware has attached to the call.
+	Metadata      map[string]string `protobuf:"bytes,12,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvokeRequest) Reset() {
 	*x = InvokeRequest{}
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_francis_peer_v1_peer_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +128,7 @@ func (x *InvokeRequest) String() string {
 func (*InvokeRequest) ProtoMessage() {}
 
 func (x *InvokeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[3]
+	mi := &file_francis_peer_v1_peer_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,14 +141,21 @@ func (x *InvokeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvokeRequest.ProtoReflect.Descriptor instead.
 func (*InvokeRequest) Descriptor() ([]byte, []int) {
-	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *InvokeRequest) GetActor() *v11.Actor {
+func (x *InvokeRequest) GetType() string {
 	if x != nil {
-		return x.Actor
+		return x.Type
 	}
-	return nil
+	return ""
+}
+
+func (x *InvokeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
 }
 
 func (x *InvokeRequest) GetProcedure() string {
@@ -332,11 +165,11 @@ func (x *InvokeRequest) GetProcedure() string {
 	return ""
 }
 
-func (x *InvokeRequest) GetFence() *v11.Fence {
+func (x *InvokeRequest) GetEpoch() uint64 {
 	if x != nil {
-		return x.Fence
+		return x.Epoch
 	}
-	return nil
+	return 0
 }
 
 func (x *InvokeRequest) GetCodec() Codec {
@@ -353,32 +186,11 @@ func (x *InvokeRequest) GetBody() []byte {
 	return nil
 }
 
-func (x *InvokeRequest) GetChain() []*v11.Actor {
+func (x *InvokeRequest) GetTimeoutNanos() int64 {
 	if x != nil {
-		return x.Chain
+		return x.TimeoutNanos
 	}
-	return nil
-}
-
-func (x *InvokeRequest) GetFromView() bool {
-	if x != nil {
-		return x.FromView
-	}
-	return false
-}
-
-func (x *InvokeRequest) GetMetadata() map[string]string {
-	if x != nil {
-		return x.Metadata
-	}
-	return nil
-}
-
-func (x *InvokeRequest) GetTimeout() *durationpb.Duration {
-	if x != nil {
-		return x.Timeout
-	}
-	return nil
+	return 0
 }
 
 func (x *InvokeRequest) GetIdempotencyKey() string {
@@ -395,23 +207,41 @@ func (x *InvokeRequest) GetView() bool {
 	return false
 }
 
+func (x *InvokeRequest) GetFromView() bool {
+	if x != nil {
+		return x.FromView
+	}
+	return false
+}
+
+func (x *InvokeRequest) GetChain() []*v1.Actor {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
+func (x *InvokeRequest) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // InvokeResponse answers a call that did not fail.
 type InvokeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What became of the call.
-	//
-	// Types that are valid to be assigned to Result:
-	//
-	//	*InvokeResponse_Reply
-	//	*InvokeResponse_NotOwner
-	Result        isInvokeResponse_Result `protobuf_oneof:"result"`
+	// The encoded reply.
+	Reply []byte `protobuf:"bytes,1,opt,name=reply,proto3" json:"reply,omitempty"`
+	// Set instead where the worker does not own the shard: its entry. Nothing happened.
+	NotOwner      *v1.Shard `protobuf:"bytes,2,opt,name=not_owner,json=notOwner,proto3" json:"not_owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InvokeResponse) Reset() {
 	*x = InvokeResponse{}
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_francis_peer_v1_peer_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -423,7 +253,7 @@ func (x *InvokeResponse) String() string {
 func (*InvokeResponse) ProtoMessage() {}
 
 func (x *InvokeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[4]
+	mi := &file_francis_peer_v1_peer_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -436,255 +266,57 @@ func (x *InvokeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvokeResponse.ProtoReflect.Descriptor instead.
 func (*InvokeResponse) Descriptor() ([]byte, []int) {
-	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{4}
-}
-
-func (x *InvokeResponse) GetResult() isInvokeResponse_Result {
-	if x != nil {
-		return x.Result
-	}
-	return nil
+	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *InvokeResponse) GetReply() []byte {
 	if x != nil {
-		if x, ok := x.Result.(*InvokeResponse_Reply); ok {
-			return x.Reply
-		}
+		return x.Reply
 	}
 	return nil
 }
 
-func (x *InvokeResponse) GetNotOwner() *v11.Shard {
+func (x *InvokeResponse) GetNotOwner() *v1.Shard {
 	if x != nil {
-		if x, ok := x.Result.(*InvokeResponse_NotOwner); ok {
-			return x.NotOwner
-		}
+		return x.NotOwner
 	}
 	return nil
 }
-
-type isInvokeResponse_Result interface {
-	isInvokeResponse_Result()
-}
-
-type InvokeResponse_Reply struct {
-	// The encoded reply.
-	Reply []byte `protobuf:"bytes,1,opt,name=reply,proto3,oneof"`
-}
-
-type InvokeResponse_NotOwner struct {
-	// The worker does not own the shard; this is its entry. Nothing happened.
-	NotOwner *v11.Shard `protobuf:"bytes,2,opt,name=not_owner,json=notOwner,proto3,oneof"`
-}
-
-func (*InvokeResponse_Reply) isInvokeResponse_Result() {}
-
-func (*InvokeResponse_NotOwner) isInvokeResponse_Result() {}
-
-// Call is one call.
-type LinkRequest_Call struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Numbers the calls of the link, from 1 on, each once.
-	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The call.
-	Invoke        *InvokeRequest `protobuf:"bytes,2,opt,name=invoke,proto3" json:"invoke,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LinkRequest_Call) Reset() {
-	*x = LinkRequest_Call{}
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LinkRequest_Call) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LinkRequest_Call) ProtoMessage() {}
-
-func (x *LinkRequest_Call) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LinkRequest_Call.ProtoReflect.Descriptor instead.
-func (*LinkRequest_Call) Descriptor() ([]byte, []int) {
-	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{0, 0}
-}
-
-func (x *LinkRequest_Call) GetId() uint64 {
-	if x != nil {
-		return x.Id
-	}
-	return 0
-}
-
-func (x *LinkRequest_Call) GetInvoke() *InvokeRequest {
-	if x != nil {
-		return x.Invoke
-	}
-	return nil
-}
-
-// Answer is the answer to one call.
-type LinkResponse_Answer struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number of the call.
-	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// How it ended.
-	//
-	// Types that are valid to be assigned to Result:
-	//
-	//	*LinkResponse_Answer_Response
-	//	*LinkResponse_Answer_Failure
-	Result        isLinkResponse_Answer_Result `protobuf_oneof:"result"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *LinkResponse_Answer) Reset() {
-	*x = LinkResponse_Answer{}
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *LinkResponse_Answer) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*LinkResponse_Answer) ProtoMessage() {}
-
-func (x *LinkResponse_Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_peer_v1_peer_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use LinkResponse_Answer.ProtoReflect.Descriptor instead.
-func (*LinkResponse_Answer) Descriptor() ([]byte, []int) {
-	return file_francis_peer_v1_peer_proto_rawDescGZIP(), []int{1, 0}
-}
-
-func (x *LinkResponse_Answer) GetId() uint64 {
-	if x != nil {
-		return x.Id
-	}
-	return 0
-}
-
-func (x *LinkResponse_Answer) GetResult() isLinkResponse_Answer_Result {
-	if x != nil {
-		return x.Result
-	}
-	return nil
-}
-
-func (x *LinkResponse_Answer) GetResponse() *InvokeResponse {
-	if x != nil {
-		if x, ok := x.Result.(*LinkResponse_Answer_Response); ok {
-			return x.Response
-		}
-	}
-	return nil
-}
-
-func (x *LinkResponse_Answer) GetFailure() *Failure {
-	if x != nil {
-		if x, ok := x.Result.(*LinkResponse_Answer_Failure); ok {
-			return x.Failure
-		}
-	}
-	return nil
-}
-
-type isLinkResponse_Answer_Result interface {
-	isLinkResponse_Answer_Result()
-}
-
-type LinkResponse_Answer_Response struct {
-	// It did not fail.
-	Response *InvokeResponse `protobuf:"bytes,2,opt,name=response,proto3,oneof"`
-}
-
-type LinkResponse_Answer_Failure struct {
-	// It failed.
-	Failure *Failure `protobuf:"bytes,3,opt,name=failure,proto3,oneof"`
-}
-
-func (*LinkResponse_Answer_Response) isLinkResponse_Answer_Result() {}
-
-func (*LinkResponse_Answer_Failure) isLinkResponse_Answer_Result() {}
 
 var File_francis_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_francis_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x1afrancis/peer/v1/peer.proto\x12\x0ffrancis.peer.v1\x1a\x1efrancis/runtime/v1/state.proto\x1a\x1ffrancis/runtime/v1/worker.proto\x1a\x17francis/v1/errors.proto\x1a\x1egoogle/protobuf/duration.proto\"\xaa\x01\n" +
-	"\vLinkRequest\x127\n" +
-	"\x05calls\x18\x01 \x03(\v2!.francis.peer.v1.LinkRequest.CallR\x05calls\x12\x12\n" +
-	"\x04gone\x18\x02 \x03(\x04R\x04gone\x1aN\n" +
-	"\x04Call\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\x126\n" +
-	"\x06invoke\x18\x02 \x01(\v2\x1e.francis.peer.v1.InvokeRequestR\x06invoke\"\x82\x02\n" +
-	"\fLinkResponse\x12>\n" +
-	"\aanswers\x18\x01 \x03(\v2$.francis.peer.v1.LinkResponse.AnswerR\aanswers\x12\x18\n" +
-	"\aclosing\x18\x02 \x01(\bR\aclosing\x1a\x97\x01\n" +
-	"\x06Answer\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x04R\x02id\x12=\n" +
-	"\bresponse\x18\x02 \x01(\v2\x1f.francis.peer.v1.InvokeResponseH\x00R\bresponse\x124\n" +
-	"\afailure\x18\x03 \x01(\v2\x18.francis.peer.v1.FailureH\x00R\afailureB\b\n" +
-	"\x06result\"h\n" +
-	"\aFailure\x12\x12\n" +
-	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\x12/\n" +
-	"\x06detail\x18\x03 \x01(\v2\x17.francis.v1.ErrorDetailR\x06detail\"\x98\x04\n" +
-	"\rInvokeRequest\x12/\n" +
-	"\x05actor\x18\x01 \x01(\v2\x19.francis.runtime.v1.ActorR\x05actor\x12\x1c\n" +
-	"\tprocedure\x18\x02 \x01(\tR\tprocedure\x12/\n" +
-	"\x05fence\x18\x03 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\x12,\n" +
-	"\x05codec\x18\x04 \x01(\x0e2\x16.francis.peer.v1.CodecR\x05codec\x12\x12\n" +
-	"\x04body\x18\x05 \x01(\fR\x04body\x12/\n" +
-	"\x05chain\x18\x06 \x03(\v2\x19.francis.runtime.v1.ActorR\x05chain\x12\x1b\n" +
-	"\tfrom_view\x18\a \x01(\bR\bfromView\x12H\n" +
-	"\bmetadata\x18\b \x03(\v2,.francis.peer.v1.InvokeRequest.MetadataEntryR\bmetadata\x123\n" +
-	"\atimeout\x18\t \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12'\n" +
-	"\x0fidempotency_key\x18\n" +
-	" \x01(\tR\x0eidempotencyKey\x12\x12\n" +
-	"\x04view\x18\v \x01(\bR\x04view\x1a;\n" +
+	"\x1afrancis/peer/v1/peer.proto\x12\x0ffrancis.peer.v1\x1a\x1afrancis/link/v1/link.proto\x1a\x1efrancis/runtime/v1/state.proto\x1a\x1ffrancis/runtime/v1/worker.proto\"\xe0\x03\n" +
+	"\rInvokeRequest\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1c\n" +
+	"\tprocedure\x18\x03 \x01(\tR\tprocedure\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12,\n" +
+	"\x05codec\x18\x05 \x01(\x0e2\x16.francis.peer.v1.CodecR\x05codec\x12\x12\n" +
+	"\x04body\x18\x06 \x01(\fR\x04body\x12#\n" +
+	"\rtimeout_nanos\x18\a \x01(\x03R\ftimeoutNanos\x12'\n" +
+	"\x0fidempotency_key\x18\b \x01(\tR\x0eidempotencyKey\x12\x12\n" +
+	"\x04view\x18\t \x01(\bR\x04view\x12\x1b\n" +
+	"\tfrom_view\x18\n" +
+	" \x01(\bR\bfromView\x12/\n" +
+	"\x05chain\x18\v \x03(\v2\x19.francis.runtime.v1.ActorR\x05chain\x12H\n" +
+	"\bmetadata\x18\f \x03(\v2,.francis.peer.v1.InvokeRequest.MetadataEntryR\bmetadata\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"l\n" +
-	"\x0eInvokeResponse\x12\x16\n" +
-	"\x05reply\x18\x01 \x01(\fH\x00R\x05reply\x128\n" +
-	"\tnot_owner\x18\x02 \x01(\v2\x19.francis.runtime.v1.ShardH\x00R\bnotOwnerB\b\n" +
-	"\x06result*V\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"^\n" +
+	"\x0eInvokeResponse\x12\x14\n" +
+	"\x05reply\x18\x01 \x01(\fR\x05reply\x126\n" +
+	"\tnot_owner\x18\x02 \x01(\v2\x19.francis.runtime.v1.ShardR\bnotOwner*V\n" +
 	"\x05Codec\x12\x15\n" +
 	"\x11CODEC_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vCODEC_PROTO\x10\x01\x12\x0e\n" +
 	"\n" +
 	"CODEC_JSON\x10\x02\x12\x15\n" +
-	"\x11CODEC_STRICT_JSON\x10\x032\xa1\x01\n" +
+	"\x11CODEC_STRICT_JSON\x10\x032\x94\x01\n" +
 	"\vPeerService\x12I\n" +
-	"\x06Invoke\x12\x1e.francis.peer.v1.InvokeRequest\x1a\x1f.francis.peer.v1.InvokeResponse\x12G\n" +
-	"\x04Link\x12\x1c.francis.peer.v1.LinkRequest\x1a\x1d.francis.peer.v1.LinkResponse(\x010\x01B>Z<github.com/francis-actors/francis/gen/francis/peer/v1;peerv1b\x06proto3"
+	"\x06Invoke\x12\x1e.francis.peer.v1.InvokeRequest\x1a\x1f.francis.peer.v1.InvokeResponse\x12:\n" +
+	"\x04Link\x12\x16.francis.link.v1.Frame\x1a\x16.francis.link.v1.Frame(\x010\x01B>Z<github.com/francis-actors/francis/gen/francis/peer/v1;peerv1b\x06proto3"
 
 var (
 	file_francis_peer_v1_peer_proto_rawDescOnce sync.Once
@@ -699,46 +331,30 @@ func file_francis_peer_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_francis_peer_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_francis_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_francis_peer_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_francis_peer_v1_peer_proto_goTypes = []any{
-	(Codec)(0),                  // 0: francis.peer.v1.Codec
-	(*LinkRequest)(nil),         // 1: francis.peer.v1.LinkRequest
-	(*LinkResponse)(nil),        // 2: francis.peer.v1.LinkResponse
-	(*Failure)(nil),             // 3: francis.peer.v1.Failure
-	(*InvokeRequest)(nil),       // 4: francis.peer.v1.InvokeRequest
-	(*InvokeResponse)(nil),      // 5: francis.peer.v1.InvokeResponse
-	(*LinkRequest_Call)(nil),    // 6: francis.peer.v1.LinkRequest.Call
-	(*LinkResponse_Answer)(nil), // 7: francis.peer.v1.LinkResponse.Answer
-	nil,                         // 8: francis.peer.v1.InvokeRequest.MetadataEntry
-	(*v1.ErrorDetail)(nil),      // 9: francis.v1.ErrorDetail
-	(*v11.Actor)(nil),           // 10: francis.runtime.v1.Actor
-	(*v11.Fence)(nil),           // 11: francis.runtime.v1.Fence
-	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
-	(*v11.Shard)(nil),           // 13: francis.runtime.v1.Shard
+	(Codec)(0),             // 0: francis.peer.v1.Codec
+	(*InvokeRequest)(nil),  // 1: francis.peer.v1.InvokeRequest
+	(*InvokeResponse)(nil), // 2: francis.peer.v1.InvokeResponse
+	nil,                    // 3: francis.peer.v1.InvokeRequest.MetadataEntry
+	(*v1.Actor)(nil),       // 4: francis.runtime.v1.Actor
+	(*v1.Shard)(nil),       // 5: francis.runtime.v1.Shard
+	(*v11.Frame)(nil),      // 6: francis.link.v1.Frame
 }
 var file_francis_peer_v1_peer_proto_depIdxs = []int32{
-	6,  // 0: francis.peer.v1.LinkRequest.calls:type_name -> francis.peer.v1.LinkRequest.Call
-	7,  // 1: francis.peer.v1.LinkResponse.answers:type_name -> francis.peer.v1.LinkResponse.Answer
-	9,  // 2: francis.peer.v1.Failure.detail:type_name -> francis.v1.ErrorDetail
-	10, // 3: francis.peer.v1.InvokeRequest.actor:type_name -> francis.runtime.v1.Actor
-	11, // 4: francis.peer.v1.InvokeRequest.fence:type_name -> francis.runtime.v1.Fence
-	0,  // 5: francis.peer.v1.InvokeRequest.codec:type_name -> francis.peer.v1.Codec
-	10, // 6: francis.peer.v1.InvokeRequest.chain:type_name -> francis.runtime.v1.Actor
-	8,  // 7: francis.peer.v1.InvokeRequest.metadata:type_name -> francis.peer.v1.InvokeRequest.MetadataEntry
-	12, // 8: francis.peer.v1.InvokeRequest.timeout:type_name -> google.protobuf.Duration
-	13, // 9: francis.peer.v1.InvokeResponse.not_owner:type_name -> francis.runtime.v1.Shard
-	4,  // 10: francis.peer.v1.LinkRequest.Call.invoke:type_name -> francis.peer.v1.InvokeRequest
-	5,  // 11: francis.peer.v1.LinkResponse.Answer.response:type_name -> francis.peer.v1.InvokeResponse
-	3,  // 12: francis.peer.v1.LinkResponse.Answer.failure:type_name -> francis.peer.v1.Failure
-	4,  // 13: francis.peer.v1.PeerService.Invoke:input_type -> francis.peer.v1.InvokeRequest
-	1,  // 14: francis.peer.v1.PeerService.Link:input_type -> francis.peer.v1.LinkRequest
-	5,  // 15: francis.peer.v1.PeerService.Invoke:output_type -> francis.peer.v1.InvokeResponse
-	2,  // 16: francis.peer.v1.PeerService.Link:output_type -> francis.peer.v1.LinkResponse
-	15, // [15:17] is the sub-list for method output_type
-	13, // [13:15] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	0, // 0: francis.peer.v1.InvokeRequest.codec:type_name -> francis.peer.v1.Codec
+	4, // 1: francis.peer.v1.InvokeRequest.chain:type_name -> francis.runtime.v1.Actor
+	3, // 2: francis.peer.v1.InvokeRequest.metadata:type_name -> francis.peer.v1.InvokeRequest.MetadataEntry
+	5, // 3: francis.peer.v1.InvokeResponse.not_owner:type_name -> francis.runtime.v1.Shard
+	1, // 4: francis.peer.v1.PeerService.Invoke:input_type -> francis.peer.v1.InvokeRequest
+	6, // 5: francis.peer.v1.PeerService.Link:input_type -> francis.link.v1.Frame
+	2, // 6: francis.peer.v1.PeerService.Invoke:output_type -> francis.peer.v1.InvokeResponse
+	6, // 7: francis.peer.v1.PeerService.Link:output_type -> francis.link.v1.Frame
+	6, // [6:8] is the sub-list for method output_type
+	4, // [4:6] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_francis_peer_v1_peer_proto_init() }
@@ -746,21 +362,13 @@ func file_francis_peer_v1_peer_proto_init() {
 	if File_francis_peer_v1_peer_proto != nil {
 		return
 	}
-	file_francis_peer_v1_peer_proto_msgTypes[4].OneofWrappers = []any{
-		(*InvokeResponse_Reply)(nil),
-		(*InvokeResponse_NotOwner)(nil),
-	}
-	file_francis_peer_v1_peer_proto_msgTypes[6].OneofWrappers = []any{
-		(*LinkResponse_Answer_Response)(nil),
-		(*LinkResponse_Answer_Failure)(nil),
-	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_francis_peer_v1_peer_proto_rawDesc), len(file_francis_peer_v1_peer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -9,6 +9,7 @@ package peerv1connect
 import (
 	connect "connectrpc.com/connect/v2"
 	context "context"
+	v11 "github.com/francis-actors/francis/gen/francis/link/v1"
 	v1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	sync "sync"
 )
@@ -53,9 +54,10 @@ var (
 type PeerServiceClient interface {
 	// Invoke calls a method of an actor that the worker hosts.
 	Invoke(context.Context, *v1.InvokeRequest) (*v1.InvokeResponse, error)
-	// Link carries calls, many at a time, for as long as the workers know each other. A
-	// frame carries whatever is waiting; calls arrive at their actors in the order of the
-	// frames. Large ones are made with Invoke, so that they keep nobody waiting.
+	// Link carries calls, many at a time, for as long as the workers know each other: an
+	// item is an InvokeRequest, answered by an InvokeResponse. Calls arrive at their actors
+	// in the order of the frames. Large ones are made with Invoke, so that they keep nobody
+	// waiting.
 	Link(context.Context) (PeerServiceLinkClientStream, error)
 }
 
@@ -77,7 +79,7 @@ func (s PeerServiceLinkClientStream) SendHeaders() error {
 }
 
 // Send sends a request message to the server.
-func (s PeerServiceLinkClientStream) Send(req *v1.LinkRequest) error {
+func (s PeerServiceLinkClientStream) Send(req *v11.Frame) error {
 	return s.stream.Send(req)
 }
 
@@ -87,8 +89,8 @@ func (s PeerServiceLinkClientStream) CloseSend() error {
 }
 
 // Receive returns the next response message from the server.
-func (s PeerServiceLinkClientStream) Receive() (*v1.LinkResponse, error) {
-	var res v1.LinkResponse
+func (s PeerServiceLinkClientStream) Receive() (*v11.Frame, error) {
+	var res v11.Frame
 	if err := s.stream.Receive(&res); err != nil {
 		return nil, err
 	}
@@ -105,9 +107,10 @@ func (s PeerServiceLinkClientStream) Close() error {
 type PeerServiceHandler interface {
 	// Invoke calls a method of an actor that the worker hosts.
 	Invoke(context.Context, *v1.InvokeRequest) (*v1.InvokeResponse, error)
-	// Link carries calls, many at a time, for as long as the workers know each other. A
-	// frame carries whatever is waiting; calls arrive at their actors in the order of the
-	// frames. Large ones are made with Invoke, so that they keep nobody waiting.
+	// Link carries calls, many at a time, for as long as the workers know each other: an
+	// item is an InvokeRequest, answered by an InvokeResponse. Calls arrive at their actors
+	// in the order of the frames. Large ones are made with Invoke, so that they keep nobody
+	// waiting.
 	Link(context.Context, PeerServiceLinkServerStream) error
 }
 
@@ -127,8 +130,8 @@ type PeerServiceLinkServerStream struct {
 }
 
 // Receive returns the next request message from the client.
-func (s PeerServiceLinkServerStream) Receive() (*v1.LinkRequest, error) {
-	var req v1.LinkRequest
+func (s PeerServiceLinkServerStream) Receive() (*v11.Frame, error) {
+	var req v11.Frame
 	if err := s.stream.Receive(&req); err != nil {
 		return nil, err
 	}
@@ -141,7 +144,7 @@ func (s PeerServiceLinkServerStream) SendHeaders() error {
 }
 
 // Send sends a response message to the client.
-func (s PeerServiceLinkServerStream) Send(res *v1.LinkResponse) error {
+func (s PeerServiceLinkServerStream) Send(res *v11.Frame) error {
 	return s.stream.Send(res)
 }
 

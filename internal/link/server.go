@@ -1,0 +1,217 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+
+	"connectrpc.com/connect/v2"
+
+	linkv1 "github.com/francis-actors/francis/gen/francis/link/v1"
+	"github.com/francis-actors/francis/internal/fault"
+)
+
+// ServerStream is the stream of a link, as generated code has it at the end that answers.
+type ServerStream interface {
+	Receive() (*linkv1.Frame, error)
+	Send(frame *linkv1.Frame) error
+}
+
+// Server says how links are served.
+type Server struct {
+	// Take begins a request: whatever has to keep the order of requests happens before it
+	// returns. It does not block, and does not keep the body. It or somebody later calls
+	// Answer, once.
+	Take func(request *Request, body []byte)
+	// Closing is closed when no more requests shall come: those that did are answered.
+	Closing <-chan struct{}
+	// Valid reports whether the other end may still ask. When it may not, no more requests
+	// shall come.
+	Valid func() bool
+}
+
+// served is a link that is served.
+type served struct {
+	Server
+
+	stream ServerStream
+	ctx    context.Context
+	// wake holds a token while answers wait.
+	wake chan struct{}
+
+	mu       sync.Mutex
+	requests map[uint64]*Request
+	// waiting are the answers that have not left.
+	waiting []item
+	// bytes is how large the requests are.
+	bytes int
+	// drained is closed when the last request is answered after the other end has stopped.
+	drained chan struct{}
+	over    bool
+}
+
+// Serve serves a link until the other end ends it, or ctx ends.
+func Serve(ctx context.Context, stream ServerStream, server Server) error {
+	s := &served{
+		Server: server, stream: stream, ctx: ctx, wake: make(chan struct{}, 1),
+		requests: map[uint64]*Request{}, drained: make(chan struct{}),
+	}
+	if err := stream.Send(&linkv1.Frame{}); err != nil { // says that it is there
+		return err
+	}
+	var writing sync.WaitGroup
+	done := make(chan struct{})
+	writing.Go(func() { s.write(done) })
+	err := s.read()
+	s.finish(err)
+	close(done)
+	writing.Wait()
+	return err
+}
+
+// read takes requests until the other end ends the link.
+func (s *served) read() error {
+	for {
+		frame, err := s.stream.Receive()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = scan(frame.GetItems(), s.take)
+		}
+		if err != nil {
+			return err
+		}
+		for _, id := range frame.GetGone() {
+			s.gone(id)
+		}
+	}
+}
+
+// take begins a request.
+func (s *served) take(i received) error {
+	r := &Request{link: s, id: i.id, size: len(i.body)}
+	if err := s.admit(r); err != nil {
+		return err
+	}
+	s.Take(r, i.body)
+	return nil
+}
+
+func (s *served) admit(r *Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes += r.size
+	switch _, twice := s.requests[r.id]; {
+	case twice:
+		return fault.Malformed(connect.CodeInvalidArgument, fmt.Sprintf("request %d was made twice", r.id))
+	case len(s.requests) >= maxRequests || s.bytes > maxBytes:
+		return fault.Malformed(connect.CodeResourceExhausted, fmt.Sprintf("a link carries at most %d requests at a time, of %d bytes together", maxRequests, maxBytes))
+	}
+	s.requests[r.id] = r
+	return nil
+}
+
+// gone ends a request for whose answer nobody waits.
+func (s *served) gone(id uint64) {
+	s.mu.Lock()
+	r := s.requests[id]
+	s.mu.Unlock()
+	if r != nil {
+		r.end()
+	}
+}
+
+// answer lets an answer travel with the next frame.
+func (s *served) answer(r *Request, answer item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.requests, r.id)
+	s.bytes -= r.size
+	s.waiting = append(s.waiting, answer)
+	if s.over && len(s.requests) == 0 {
+		close(s.drained)
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// finish waits until every request is answered. When the link was lost, the requests
+// end: nobody hears of their answers.
+func (s *served) finish(lost error) {
+	left := s.stop()
+	if len(left) == 0 {
+		return
+	}
+	if lost == nil {
+		select {
+		case <-s.drained:
+			return
+		case <-s.ctx.Done():
+		}
+	}
+	for _, r := range left {
+		r.end()
+	}
+}
+
+// stop returns the requests that are not answered, after the last one has come.
+func (s *served) stop() []*Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	return slices.Collect(maps.Values(s.requests))
+}
+
+// write sends answers until done is closed, and what is waiting then.
+func (s *served) write(done <-chan struct{}) {
+	closing := s.Closing
+	var to sender
+	for {
+		select {
+		case <-s.wake:
+		case <-closing:
+			closing = nil
+			if s.stream.Send(&linkv1.Frame{Closing: true}) != nil {
+				return
+			}
+		case <-done:
+			_ = s.flush(&to) // who has left hears nothing
+			return
+		}
+		if s.flush(&to) != nil {
+			return
+		}
+	}
+}
+
+// flush sends what is waiting, a frame at a time. It yields once: others who are about
+// to answer come along.
+func (s *served) flush(to *sender) error {
+	runtime.Gosched()
+	for s.next(to) {
+		err := s.stream.Send(&linkv1.Frame{Items: to.press.print(to.items), Closing: !s.Valid()})
+		clear(to.items)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next moves the next frame to the sender, and reports whether there is one.
+func (s *served) next(to *sender) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := fit(s.waiting)
+	to.items = append(to.items[:0], s.waiting[:n]...)
+	s.waiting = drop(s.waiting, n)
+	return n > 0
+}
