@@ -49,19 +49,19 @@ type Call struct {
 	Procedure string
 	// View is true where the caller's contract declares the method a view.
 	View bool
+	// Once keeps the proxy from sending the call again.
+	Once bool
+	// Codec, where it is set, says how Body encodes the request, which is nil then; the
+	// reply is encoded alike.
+	Codec peerv1.Codec
+	Body  []byte
 	// Request is only read, and only until Invoke returns.
 	Request proto.Message
 	// Reply is any message of the reply's type, also a nil pointer.
 	Reply proto.Message
-	// Codec, where it is set, says how Body encodes the request instead; the reply is
-	// encoded alike.
-	Codec peerv1.Codec
-	Body  []byte
 	// Key, where it is set, makes repetitions of the call return the reply of the
 	// first one that was committed. Views ignore it.
 	Key string
-	// Once keeps the proxy from sending the call again.
-	Once bool
 	// Timeout bounds the call beside the deadline of its context; 0 is none.
 	Timeout time.Duration
 }

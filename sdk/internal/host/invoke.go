@@ -43,14 +43,6 @@ type origin struct {
 	edge bool
 }
 
-// name is the actor that calls; another worker may have sent none.
-func (o origin) name() string {
-	if o.link == nil {
-		return "an unknown actor"
-	}
-	return o.link.Type + "/" + o.link.ID
-}
-
 // inTurn reports whether somebody's turn waits for the call.
 func (o origin) inTurn() bool { return o.link != nil }
 
@@ -97,16 +89,17 @@ func (h *Host) prepare(ctx context.Context, from origin, call actor.Call) (*run,
 			return nil, fault.InvalidKey(err.Error())
 		}
 	}
-	r := &run{host: h, parent: ctx, from: from, call: call, table: h.types.all()[call.Type]}
-	r.shard = placement.ShardOf(call.ID, placement.Shards)
-	r.link = chain.Link{Parent: from.link, Type: call.Type, ID: call.ID}
+	r := &run{
+		host: h, parent: ctx, call: call, caller: from.link, fromView: from.view,
+		table: h.types.all()[call.Type], shard: placement.ShardOf(call.ID, placement.Shards),
+	}
 	if err := r.follow(); err != nil {
 		return nil, err
 	}
-	if err := r.carry(); err != nil {
+	if err := r.carry(from); err != nil {
 		return nil, err
 	}
-	r.bound()
+	r.bound(from)
 	return r, nil
 }
 
@@ -130,28 +123,28 @@ func (r *run) known() error {
 // again is a new run of the same call.
 func (r *run) again() *run {
 	return &run{
-		host: r.host, parent: r.parent, from: r.from, call: r.call, table: r.table, shard: r.shard, link: r.link,
+		host: r.host, parent: r.parent, call: r.call, caller: r.caller, fromView: r.fromView, table: r.table, shard: r.shard,
 		metadata: r.metadata, due: r.due, ends: r.ends, patience: r.patience,
 	}
 }
 
 // follow checks the chain of calls that the call belongs to.
 func (r *run) follow() error {
-	switch chain.Check(r.from.link, r.link.Type, r.link.ID, r.host.cfg.Limits.ChainDepth) {
+	switch chain.Check(r.caller, r.call.Type, r.call.ID, r.host.cfg.Limits.ChainDepth) {
 	case chain.Cycle:
-		return fault.Cycle(chain.Path(r.from.link, r.link.Type, r.link.ID))
+		return fault.Cycle(chain.Path(r.caller, r.call.Type, r.call.ID))
 	case chain.TooDeep:
-		return fault.ChainTooDeep(chain.Path(r.from.link, r.link.Type, r.link.ID), r.host.cfg.Limits.ChainDepth)
+		return fault.ChainTooDeep(chain.Path(r.caller, r.call.Type, r.call.ID), r.host.cfg.Limits.ChainDepth)
 	default:
 		return nil
 	}
 }
 
 // carry takes along the metadata of the context, or else of the calling turn.
-func (r *run) carry() error {
+func (r *run) carry(from origin) error {
 	r.metadata = actor.MetadataOf(r.parent)
 	if r.metadata == nil {
-		r.metadata = r.from.metadata
+		r.metadata = from.metadata
 	}
 	if size := r.metadata.Size(); size > r.host.cfg.Limits.Metadata {
 		return fault.TooLarge("the metadata of the call", size, r.host.cfg.Limits.Metadata)
@@ -161,29 +154,29 @@ func (r *run) carry() error {
 
 // bound gives r its deadline: the one the caller asked for, else the contract's,
 // and inside a turn always one. A deadline of the context holds as well.
-func (r *run) bound() {
+func (r *run) bound(from origin) {
 	timeout := r.call.Timeout
 	if timeout == 0 {
-		timeout = r.missing()
+		timeout = r.missing(from)
 	}
 	if timeout > 0 {
 		r.due = r.host.deadlines.Now() + timeout
 	}
-	if r.from.due > 0 && (r.due == 0 || r.from.due < r.due) {
-		r.due = r.from.due
+	if from.due > 0 && (r.due == 0 || from.due < r.due) {
+		r.due = from.due
 	}
 	r.ends = r.due > 0 || r.parent.Done() != nil
 }
 
 // missing is the timeout of a call that asks for none; 0 is none.
-func (r *run) missing() time.Duration {
+func (r *run) missing(from origin) time.Duration {
 	if _, brought := r.parent.Deadline(); brought {
 		return 0
 	}
 	if timeout := r.table.timeout(r.call.Procedure); timeout > 0 {
 		return timeout
 	}
-	if r.from.inTurn() || r.from.edge {
+	if from.inTurn() || from.edge {
 		return r.host.cfg.Limits.CallTimeout
 	}
 	return 0
@@ -267,6 +260,15 @@ func (r *run) park(over <-chan struct{}) error {
 	}
 }
 
+// callerName is the actor that calls from a turn or view; another worker may have sent
+// none.
+func (r *run) callerName() string {
+	if r.caller == nil {
+		return "an unknown actor"
+	}
+	return r.caller.Type + "/" + r.caller.ID
+}
+
 // resolve finds the method of the call and decodes or copies the request.
 func (r *run) resolve() error {
 	if r.table == nil { // registered since, or not at all
@@ -283,8 +285,8 @@ func (r *run) resolve() error {
 	if r.call.View && !method.View {
 		return fault.NoView(method.Procedure)
 	}
-	if r.from.view && !method.View {
-		return fault.NotAView(r.from.name(), method.Procedure)
+	if r.fromView && !method.View {
+		return fault.NotAView(r.callerName(), method.Procedure)
 	}
 	r.method = method
 	r.ticket.Holder = r
@@ -416,7 +418,7 @@ func (r *run) encode(entry *runtimev1.Shard) (*peerv1.InvokeRequest, error) {
 	req := &peerv1.InvokeRequest{
 		Type: r.call.Type, Id: r.call.ID, Procedure: r.call.Procedure, Epoch: entry.GetEpoch(),
 		Codec: r.call.Codec, Body: r.call.Body,
-		Chain: encodeChain(r.from.link), FromView: r.from.view, Metadata: r.metadata,
+		Chain: encodeChain(r.caller), FromView: r.fromView, Metadata: r.metadata,
 		IdempotencyKey: r.call.Key, View: r.call.View,
 	}
 	if r.call.Codec != 0 {

@@ -138,23 +138,23 @@ func (r *run) restored(stored []byte) (answer, error) {
 	return answer{encoded: encoded}, nil
 }
 
-// remember makes the reply of a new call with a key a part of what the turn changed.
-func (r *run) remember(reply proto.Message) error {
+// remember is the reply of a new call with a key as it is kept for repetitions; nil for a
+// call without one.
+func (r *run) remember(reply proto.Message) (*runtimev1.Key, error) {
 	if r.keyed == nil {
-		return nil
+		return nil, nil
 	}
 	encoded := r.reply.encoded
 	if r.call.Codec != peerv1.Codec_CODEC_PROTO {
 		var err error
 		if encoded, err = proto.Marshal(reply); err != nil {
-			return fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
+			return nil, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 		}
 	}
 	if len(encoded) > limit.MaxReplyKept {
-		return fault.TooLarge("the reply of "+r.method.Procedure+", which is kept because the call has an idempotency key,", len(encoded), limit.MaxReplyKept)
+		return nil, fault.TooLarge("the reply of "+r.method.Procedure+", which is kept because the call has an idempotency key,", len(encoded), limit.MaxReplyKept)
 	}
-	r.change.key = &runtimev1.Key{Digest: r.keyed.key[:], Request: r.keyed.request[:], Reply: encoded}
-	return nil
+	return &runtimev1.Key{Digest: r.keyed.key[:], Request: r.keyed.request[:], Reply: encoded}, nil
 }
 
 // keep adds the key of a turn to the next record. The slot is locked.

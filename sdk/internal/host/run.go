@@ -28,20 +28,35 @@ import (
 //
 // A run whose caller can go away executes on a goroutine of the pool, so that the
 // caller need not wait for the method; any other on its caller's goroutine.
+//
+// Each call pays for every byte of it: it is zeroed, filled and collected.
 type run struct {
 	host   *Host
 	parent context.Context
-	from   origin
 	call   actor.Call
-	shard  uint32
-	link   chain.Link
+	// caller are the actors that wait for the call; nil outside of any turn.
+	caller *chain.Link
 	// metadata is what this call carries.
 	metadata actor.Metadata
 	// due is when the deadline passes, by the clock of the host's deadline queue;
 	// 0 is never. The parent context may end earlier.
-	due time.Duration
+	due   time.Duration
+	shard uint32
+	// fromView is true for a call that a view makes.
+	fromView bool
 	// ends is true when the deadline or the parent context can end the call.
 	ends bool
+	// waits is true when the reply waits for something after the method has ended.
+	waits bool
+	// returned is true once the method has come back without a panic.
+	returned bool
+	// revoked is set when the worker lost the shard while the method ran.
+	revoked atomic.Bool
+	// over is true once the turn has ended: it no longer calls anybody.
+	over atomic.Bool
+	// answered is set by who decides what the caller is told: the method's end or the
+	// deadline, whichever comes first.
+	answered atomic.Bool
 
 	// table is that of the actor's type; nil where this host does not serve it.
 	table    *table
@@ -57,24 +72,18 @@ type run struct {
 	// keyed is what the actor is asked for a call with an idempotency key; nil for one
 	// without.
 	keyed *keyed
-	// reply and failure are how the method has ended, and change what the turn changed.
-	// They leave when the gate of the activation lets them.
+	// reply and failure are how the method has ended, and change what the turn changed; nil
+	// for nothing. They leave when the gate of the activation lets them.
 	reply   answer
 	failure error
-	change  change
+	change  *change
+	// instead is what the caller is told instead of them; nil for nothing.
+	instead error
 	// own is the state of this view alone, for test kits.
 	own proto.Message
 	// patience is when the steps outside the queue of an actor give up, for a call
 	// without a deadline; 0 before the first of them.
 	patience time.Duration
-	// revoked is set when the worker lost the shard while the method ran.
-	revoked atomic.Bool
-	// waits is true when the reply waits for something after the method has ended.
-	waits bool
-	// returned is true once the method has come back without a panic.
-	returned bool
-	// over is true once the turn has ended: it no longer calls anybody.
-	over atomic.Bool
 
 	// wake tells the caller that it may run (on its own goroutine) or that the
 	// answer is there. It is nil where nobody waits.
@@ -82,17 +91,10 @@ type run struct {
 	// forwarded is the call of another worker, for which nobody waits here; nil for any
 	// other call.
 	forwarded Forwarded
-	// answered is set by who writes answer and err: the method's end or the
-	// deadline, whichever comes first.
-	answered atomic.Bool
-	answer   answer
-	err      error
 }
 
 // change is what a turn has changed.
 type change struct {
-	// made is true where there is something to commit.
-	made bool
 	// state is the encoded state, and key the reply that is kept for repetitions of the
 	// call; nil without state or key.
 	state []byte
@@ -114,7 +116,8 @@ type holder interface {
 
 // origin is what the calls of this run inherit.
 func (r *run) origin() origin {
-	return origin{link: &r.link, view: r.method.View, metadata: r.metadata, due: r.due}
+	link := &chain.Link{Parent: r.caller, Type: r.call.Type, ID: r.call.ID}
+	return origin{link: link, view: r.method.View, metadata: r.metadata, due: r.due}
 }
 
 // result waits for the answer of a run that has arrived.
@@ -130,7 +133,7 @@ func (r *run) result(verdict turn.Verdict) (answer, error) {
 			r.executeHere()
 		}
 	}
-	return r.answer, r.err
+	return r.outcome()
 }
 
 // executeHere runs the method on the goroutine of its caller, and waits until the reply
@@ -169,7 +172,7 @@ func (r *run) end(cause error) {
 	if r.slot.abandon(r) {
 		ended = fault.EndedWaiting
 	}
-	r.finish(answer{}, ended(cause))
+	r.fail(ended(cause))
 	r.scope.cancel(cause)
 }
 
@@ -185,7 +188,7 @@ func (r *run) doom() { r.scope.cancel(context.Canceled) }
 // abort gives up a run whose host stops.
 func (r *run) abort() {
 	if r.slot.abandon(r) {
-		r.finish(answer{}, fault.ShuttingDown())
+		r.fail(fault.ShuttingDown())
 	}
 	r.scope.cancel(context.Canceled)
 }
@@ -199,19 +202,39 @@ func (r *run) admitted() {
 	r.wake <- struct{}{}
 }
 
-// finish gives the caller its answer, once.
-func (r *run) finish(a answer, err error) {
-	if !r.answered.CompareAndSwap(false, true) {
-		return
+// finish tells the caller how the method has ended, unless it has been told something
+// already.
+func (r *run) finish() {
+	if r.answered.CompareAndSwap(false, true) {
+		r.tell()
 	}
-	if r.forwarded != nil {
-		r.responded(a, err)
-		return
+}
+
+// fail tells the caller an error, unless it has been told something already. The method
+// may go on.
+func (r *run) fail(err error) {
+	if r.answered.CompareAndSwap(false, true) {
+		r.instead = err
+		r.tell()
 	}
-	r.answer, r.err = a, err
-	if r.wake != nil {
+}
+
+// tell lets the caller have the outcome.
+func (r *run) tell() {
+	switch {
+	case r.forwarded != nil:
+		r.responded(r.outcome())
+	case r.wake != nil:
 		r.wake <- struct{}{}
 	}
+}
+
+// outcome is what the caller is told.
+func (r *run) outcome() (answer, error) {
+	if r.instead != nil {
+		return answer{}, r.instead
+	}
+	return r.reply, r.failure
 }
 
 // leaving is how a run leaves the actor.
@@ -232,7 +255,7 @@ func (r *run) execute() {
 	defer func() {
 		if !r.returned {
 			r.failure = r.crashed(recover())
-			r.reply, r.change = answer{}, change{}
+			r.reply, r.change = answer{}, nil
 		}
 		if r.activation == nil {
 			how = untouched
@@ -260,10 +283,10 @@ func (r *run) perform() leaving {
 		return unchanged
 	}
 	if r.failure = r.turned(r.method.Run((*turnContext)(r), r.activation.instance, r, r.req)); r.failure != nil {
-		r.reply, r.change = answer{}, change{}
+		r.reply, r.change = answer{}, nil
 		r.activation.rollback()
 	}
-	if r.change.made {
+	if r.change != nil {
 		return changed
 	}
 	return unchanged
@@ -315,7 +338,7 @@ func ended(err error) error {
 // owns reports whether an activation is still this worker's to run.
 func (r *run) owns(a *activation) bool {
 	cluster := r.host.cfg.Cluster
-	entry := cluster.Entry(r.link.Type, r.shard)
+	entry := cluster.Entry(r.call.Type, r.shard)
 	return !r.revoked.Load() && entry.GetEpoch() == a.epoch && entry.GetWorker() == cluster.Worker()
 }
 
@@ -327,7 +350,8 @@ func (r *run) turned(reply proto.Message, err error) error {
 	if r.reply, err = r.copyReply(reply); err != nil {
 		return err
 	}
-	if err := r.remember(reply); err != nil {
+	key, err := r.remember(reply)
+	if err != nil {
 		return err
 	}
 	state, err := r.activation.changed(r)
@@ -337,8 +361,8 @@ func (r *run) turned(reply proto.Message, err error) error {
 	if state != nil {
 		r.activation.encoded, r.activation.snapshot = state, nil
 	}
-	if r.change.made = state != nil || r.change.key != nil; r.change.made {
-		r.change.state = r.activation.encoded
+	if state != nil || key != nil {
+		r.change = &change{state: r.activation.encoded, key: key}
 	}
 	return nil
 }
@@ -360,9 +384,9 @@ func (r *run) viewed(reply proto.Message, err error) {
 func (r *run) told(outcome gate.Outcome, why reasons) {
 	switch {
 	case outcome != gate.Durable:
-		r.finish(answer{}, why.of(outcome))
-	case r.change.made: // the runtime has proven that the actor was this worker's
-		r.finish(r.reply, r.failure)
+		r.fail(why.of(outcome))
+	case r.change != nil: // the runtime has proven that the actor was this worker's
+		r.finish()
 	default:
 		r.confirm(r.host.cfg.Cluster.Active())
 	}
@@ -371,22 +395,22 @@ func (r *run) told(outcome gate.Outcome, why reasons) {
 // confirm answers a run that has committed nothing, as soon as the lease is active.
 func (r *run) confirm(active bool) { //nolint:revive // it is what the caller has seen, no mode
 	if active {
-		r.finish(r.confirmed())
+		r.confirmed()
 		return
 	}
 	r.host.pool.run(confirming{r})
 }
 
-// confirmed is the answer of a run that has committed nothing, if the actor was still
-// this worker's when it ended. A view runs again elsewhere.
-func (r *run) confirmed() (answer, error) {
+// confirmed answers a run that has committed nothing, if the actor was still this
+// worker's when it ended. A view runs again elsewhere.
+func (r *run) confirmed() {
 	switch {
 	case r.owns(r.activation):
-		return r.reply, r.failure
+		r.finish()
 	case r.method.View:
-		return answer{}, errMoved
+		r.fail(errMoved)
 	default:
-		return answer{}, fault.Superseded(r.name())
+		r.fail(fault.Superseded(r.name()))
 	}
 }
 
@@ -398,10 +422,10 @@ func (c confirming) execute() {
 	ctx, cancel := r.waiting()
 	defer cancel()
 	if err := r.host.cfg.Cluster.Pass(ctx); err != nil && !r.revoked.Load() {
-		r.finish(answer{}, ended(err))
+		r.fail(ended(err))
 		return
 	}
-	r.finish(r.confirmed())
+	r.confirmed()
 }
 
 // copyReply copies or encodes what the method returned, so that the caller owns it:
@@ -450,11 +474,11 @@ func callID() string {
 	return hex.EncodeToString(id[:])
 }
 
-func (r *run) name() string { return r.link.Type + "/" + r.link.ID }
+func (r *run) name() string { return r.call.Type + "/" + r.call.ID }
 
 // ID, Version, State, Metadata, Log and Invoke are what a method sees of its turn.
 
-func (r *run) ID() string { return r.link.ID }
+func (r *run) ID() string { return r.call.ID }
 
 func (r *run) Version() uint64 { return r.activation.version.Load() }
 

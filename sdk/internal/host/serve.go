@@ -63,14 +63,14 @@ func (h *Host) received(ctx context.Context, req *peerv1.InvokeRequest) (*run, e
 // type that it does not know yet.
 func (r *run) serveLate(epoch uint64) {
 	if err := r.known(); err != nil {
-		r.finish(answer{}, err)
+		r.fail(err)
 		return
 	}
 	ctx, cancel := r.waiting()
 	err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, epoch)
 	cancel()
 	if err != nil {
-		r.finish(answer{}, ended(err))
+		r.fail(ended(err))
 		return
 	}
 	r.serve()
@@ -80,19 +80,19 @@ func (r *run) serveLate(epoch uint64) {
 func (r *run) serve() {
 	cluster := r.host.cfg.Cluster
 	if cluster.Entry(r.call.Type, r.shard).GetWorker() != cluster.Worker() {
-		r.finish(answer{}, errMoved)
+		r.fail(errMoved)
 		return
 	}
 	if err := r.resolve(); err != nil {
-		r.finish(answer{}, err)
+		r.fail(err)
 		return
 	}
 	r.call.Body = nil // it belongs to the link
 	switch _, parked, err := r.enter(); {
 	case err != nil:
-		r.finish(answer{}, err)
+		r.fail(err)
 	case parked != nil:
-		go func() { r.finish(answer{}, r.park(parked)) }()
+		go func() { r.fail(r.park(parked)) }()
 	}
 }
 

@@ -110,7 +110,7 @@ func (s *slot) depart(r *run, how leaving) {
 	case verdict == gate.Broken:
 		r.told(gate.Nothing, r.activation.superseded())
 	case how == untouched:
-		r.finish(r.reply, r.failure)
+		r.finish()
 	case verdict == gate.Open && how == unchanged:
 		r.confirm(active)
 	case verdict == gate.Open:

@@ -84,7 +84,7 @@ func (t *table) slot(r *run) (*slot, <-chan struct{}, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case r.from.inTurn():
+	case r.caller != nil:
 	case t.host.closing.Load():
 		return nil, nil, fault.ShuttingDown()
 	case s.parked != nil:
