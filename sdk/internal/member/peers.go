@@ -35,9 +35,16 @@ const (
 	pingAfter = 3 * time.Second
 	// idlePeer is how long a connection to another worker is kept without use.
 	idlePeer = 5 * time.Minute
+	// farewell is how long a worker that has gone may still answer the calls that it has:
+	// its answers may be on their way. A longer wait is in vain: its process may be stopped,
+	// and its connection look well.
+	farewell = 500 * time.Millisecond
 	// MaxFrame is the largest message between workers: a call and what frames it.
 	MaxFrame = limit.MaxMessage + 64<<10
 )
+
+// errGone says that a worker was declared dead, or has left.
+var errGone = errors.New("the other worker has gone")
 
 // peers are the connections to other workers, made when they are first needed.
 type peers struct {
@@ -55,6 +62,9 @@ type peer struct {
 	address   string
 	client    peerv1connect.PeerServiceClient
 	transport *Transport
+	// life ends, by part, when the worker has gone; then all that waits for it fails.
+	life context.Context
+	part context.CancelFunc
 
 	mu sync.Mutex
 	// current is the link, or the attempt to open it; nil before the first call.
@@ -103,7 +113,7 @@ func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeReq
 // invoke makes a call on the link, a large one apart.
 func (p *peer) invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
 	if len(req.GetBody()) > link.MaxRequest {
-		return p.client.Invoke(ctx, req)
+		return p.invokeApart(ctx, req)
 	}
 	o := p.open()
 	select {
@@ -119,6 +129,18 @@ func (p *peer) invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.I
 		return nil, err
 	}
 	return wire.ReadAnswer(answer)
+}
+
+// invokeApart makes a call by a request of its own.
+func (p *peer) invokeApart(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.life, func() { cancel(errGone) })()
+	res, err := p.client.Invoke(ctx, req)
+	if err != nil && errors.Is(context.Cause(ctx), errGone) {
+		return nil, errGone
+	}
+	return res, err
 }
 
 // open returns the link. One that takes no more calls, or was opened with an earlier
@@ -139,11 +161,12 @@ func (p *peer) open() *opening {
 
 // run opens a link, and lets its connection go when it has ended.
 func (p *peer) run(o *opening) {
-	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	ctx, cancel := context.WithTimeout(p.life, openTimeout)
 	o.link, o.err = link.Open(ctx, p.client.Link, idlePeer)
 	cancel()
 	close(o.opened)
 	if o.err == nil {
+		defer context.AfterFunc(p.life, o.link.Close)()
 		<-o.link.Ended()
 		p.transport.CloseIdleConnections()
 	}
@@ -229,7 +252,9 @@ func newPeer(holder *pki.Holder, worker, address string) *peer {
 	})
 	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://"+worker,
 		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(MaxFrame)))
-	return &peer{holder: holder, address: address, client: peerv1connect.NewPeerServiceClient(client), transport: transport}
+	p := &peer{holder: holder, address: address, client: peerv1connect.NewPeerServiceClient(client), transport: transport}
+	p.life, p.part = context.WithCancel(context.Background()) //nolint:gosec // part is called when the worker has gone
+	return p
 }
 
 // drop forgets a worker that could not be reached: it may be gone for good.
@@ -251,6 +276,7 @@ func (p *peers) keep(table *placement.Table) {
 			return false
 		}
 		gone.close()
+		time.AfterFunc(farewell, gone.part)
 		return true
 	})
 }

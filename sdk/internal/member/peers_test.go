@@ -16,6 +16,7 @@ import (
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/internal/pki"
@@ -222,5 +223,54 @@ func TestPeersFollowTheTable(t *testing.T) {
 	m.merge(&runtimev1.WatchResponse{Workers: []*runtimev1.Worker{{Id: "there", Address: "127.0.0.1:2"}}})
 	if _, err := m.peers.get("there"); connect.CodeOf(err) != connect.CodeUnavailable || errors.Is(err, host.ErrUnsent) {
 		t.Errorf("a client after the end: %v", err)
+	}
+}
+
+// silence is a worker that takes calls and answers none, as one whose process is stopped.
+type silence struct{ taken chan struct{} }
+
+func (s silence) Invoke(ctx context.Context, _ *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+	s.taken <- struct{}{}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (s silence) Link(ctx context.Context, stream peerv1connect.PeerServiceLinkServerStream) error {
+	return link.Serve(ctx, stream, link.Server{
+		Take:  func(*link.Request, []byte) { s.taken <- struct{}{} },
+		Valid: func() bool { return true },
+	})
+}
+
+// Whoever waits for a worker that was declared dead is told soon that its outcome is
+// unknown, although the connection looks well.
+func TestCallsToAWorkerThatHasGoneEnd(t *testing.T) {
+	t.Parallel()
+	authority := authority(t)
+	for name, size := range map[string]int{"a call": 1, "a large call": link.MaxRequest + 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rpc := connect.NewServer()
+			there := silence{make(chan struct{})}
+			peerv1connect.RegisterPeerServiceHandler(rpc, there)
+			mux := http.NewServeMux()
+			connecthttp.Mount(mux, rpc)
+			m := newPeers(t, authority, serve(t, authority, mux))
+			failed := make(chan error)
+			go func() {
+				_, err := m.Forward(t.Context(), "there", &peerv1.InvokeRequest{Body: make([]byte, size)})
+				failed <- err
+			}()
+			<-there.taken
+			m.merge(&runtimev1.WatchResponse{Gone: []string{"there"}})
+			gone := time.Now()
+			err := <-failed
+			if fault.Detail(err).GetOutcome() != francisv1.Outcome_OUTCOME_UNKNOWN || connect.CodeOf(err) != connect.CodeUnavailable {
+				t.Errorf("the call ended with %v", err)
+			}
+			if took := time.Since(gone); took > pingAfter {
+				t.Errorf("the call ended %v after the worker had gone", took)
+			}
+		})
 	}
 }
