@@ -5,6 +5,7 @@ package memory
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"sync"
 	"time"
 
@@ -58,8 +59,17 @@ func NewAt(now func() time.Time) *Store {
 		actors: map[actorKey]row{},
 		failed: make(chan struct{}),
 	}
-	s.Keeper = cluster.NewKeeper(shell{s})
+	s.Keeper = cluster.NewKeeper(shell{s}, now)
 	return s
+}
+
+// Copy is a store of its own that holds what this one holds now, as a backup does.
+func (s *Store) Copy() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := NewAt(s.now)
+	c.table, c.actors = s.table.Clone(), maps.Clone(s.actors)
+	return c
 }
 
 // Failed implements store.Store; memory never fails.

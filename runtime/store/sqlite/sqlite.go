@@ -70,7 +70,7 @@ func Open(config Config) (*Store, error) {
 	if err := s.open(config); err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", config.Path, errors.Join(err, s.release()))
 	}
-	s.Keeper = cluster.NewKeeper(shell{s})
+	s.Keeper = cluster.NewKeeper(shell{s}, config.Now)
 	s.serving.Go(s.writer.run)
 	s.serving.Go(func() { s.witness(config.Path) })
 	for _, r := range s.readers {

@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"slices"
-	"testing"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
@@ -173,18 +173,16 @@ func leavingGetsNothing(b *bench) {
 }
 
 func deadForgotten(b *bench) {
-	if testing.Short() {
-		b.Skip("waits for the clock of the store")
-	}
 	b.worker("w1", "w2")
 	_, _, err := b.Evict(b.Context(), "w1", nil)
 	b.ok(err)
-	_, err = b.Forget(b.Context(), 60*60*1e9)
-	b.ok(err)
+	b.clock.pass(time.Hour - time.Second)
+	b.forgetAfter(time.Hour)
 	if b.member("w1").Worker == nil {
-		b.Error("a worker that just died is forgotten")
+		b.Error("a worker that died less than an hour ago is forgotten")
 	}
-	b.forget()
+	b.clock.pass(2 * time.Second)
+	b.forgetAfter(time.Hour)
 	if b.member("w1").Worker != nil {
 		b.Error("a worker that died before is still known")
 	}

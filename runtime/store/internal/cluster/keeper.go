@@ -23,10 +23,11 @@ type Driver interface {
 // also concerns records.
 type Keeper struct {
 	driver Driver
+	now    func() time.Time
 }
 
-// NewKeeper keeps the table of a driver.
-func NewKeeper(driver Driver) Keeper { return Keeper{driver: driver} }
+// NewKeeper keeps the table of a driver, by whose clock the dead are forgotten.
+func NewKeeper(driver Driver, now func() time.Time) Keeper { return Keeper{driver: driver, now: now} }
 
 // Cluster implements store.Store.
 func (k Keeper) Cluster(context.Context) (cluster store.Cluster, err error) {
@@ -63,19 +64,19 @@ func (k Keeper) Workers(context.Context) (members []store.Member, err error) {
 
 // DeclareDead implements store.Members.
 func (k Keeper) DeclareDead(ctx context.Context, worker string, beat uint64, heirs []store.Assignment) (bool, store.Placed, error) {
-	return k.decree(ctx, func(t *Table) Change { return t.DeclareDead(worker, beat, heirs, time.Now()) })
+	return k.decree(ctx, func(t *Table) Change { return t.DeclareDead(worker, beat, heirs, k.now()) })
 }
 
 // Evict implements store.Members.
 func (k Keeper) Evict(ctx context.Context, worker string, heirs []store.Assignment) (bool, store.Placed, error) {
-	return k.decree(ctx, func(t *Table) Change { return t.Evict(worker, heirs, time.Now()) })
+	return k.decree(ctx, func(t *Table) Change { return t.Evict(worker, heirs, k.now()) })
 }
 
 // Regenerate implements store.Members.
 func (k Keeper) Regenerate(ctx context.Context, seen store.Counter) (bool, store.Placed, error) {
 	var happened bool
 	placed, err := k.place(ctx, func(t *Table) (Change, error) {
-		change := t.Regenerate(seen, time.Now())
+		change := t.Regenerate(seen, k.now())
 		happened = change.Generation != nil
 		return change, nil
 	})
