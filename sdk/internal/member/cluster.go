@@ -107,7 +107,7 @@ func (m *Member) merge(change *runtimev1.WatchResponse) {
 	m.mu.Lock()
 	worker := m.Worker()
 	before := m.table.Load()
-	after := before.Merge(change)
+	after := before.Merge(m.withoutGiven(change))
 	m.table.Store(after)
 	m.mu.Unlock()
 	m.wake()

@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,26 +80,42 @@ func (s *session) leave() {
 // release empties shards, gives them back, and lets the calls that wait for them
 // follow. When the grace ends first it gives them back all the same: the next epoch
 // refuses what comes late. It reports whether the runtime has taken them.
-//
-// A shard whose release was not answered may be another worker's already: nothing of it
-// starts here any more, so its calls go on waiting, each for as long as it can.
 func (m *Member) release(s *session, keys []shardKey, grace time.Duration) bool {
 	ends := time.Now().Add(grace)
-	releases := m.releases(keys)
+	entries := m.entries(keys)
 	m.empty(s, keys, grace)
-	fate := taken
-	for len(releases) > 0 && fate == taken {
-		n := min(len(releases), maxReleases)
-		fate = s.giveBack(m.insistence(ends), &runtimev1.ReleaseRequest{Releases: releases[:n], Leaving: m.draining()})
-		releases = releases[n:]
-	}
-	if fate == unanswered && s.ctx.Err() == nil {
-		return false
-	}
+	m.disown(entries)
 	for _, key := range keys {
 		m.host.Resume(key.typ, key.shard)
 	}
+	fate := taken
+	for rest := releases(entries); len(rest) > 0 && fate == taken; {
+		n := min(len(rest), maxReleases)
+		fate = s.giveBack(m.insistence(ends), &runtimev1.ReleaseRequest{Releases: rest[:n], Leaving: m.draining()})
+		rest = rest[n:]
+	}
+	if fate == refused {
+		m.own(entries)
+	}
 	return fate == taken
+}
+
+func (m *Member) entries(keys []shardKey) []*runtimev1.Shard {
+	entries := make([]*runtimev1.Shard, len(keys))
+	for i, key := range keys {
+		entries[i] = m.Entry(key.typ, key.shard)
+	}
+	return entries
+}
+
+func releases(entries []*runtimev1.Shard) []*runtimev1.ReleaseRequest_Release {
+	releases := make([]*runtimev1.ReleaseRequest_Release, len(entries))
+	for i, entry := range entries {
+		releases[i] = &runtimev1.ReleaseRequest_Release{
+			Type: entry.GetType(), Fence: &runtimev1.Fence{Shard: entry.GetShard(), Epoch: entry.GetEpoch()},
+		}
+	}
+	return releases
 }
 
 // insistence is for how long a release is repeated that is not answered: one that leaves
@@ -110,14 +127,52 @@ func (m *Member) insistence(ends time.Time) time.Duration {
 	return math.MaxInt64
 }
 
-func (m *Member) releases(keys []shardKey) []*runtimev1.ReleaseRequest_Release {
-	var releases []*runtimev1.ReleaseRequest_Release
-	for _, key := range keys {
-		releases = append(releases, &runtimev1.ReleaseRequest_Release{
-			Type: key.typ, Fence: &runtimev1.Fence{Shard: key.shard, Epoch: m.Entry(key.typ, key.shard).GetEpoch()},
-		})
+// disown makes shards nobody's in the table of this worker: once their release is on its
+// way, somebody else may own them at any time, and nothing of them starts here any more.
+func (m *Member) disown(entries []*runtimev1.Shard) {
+	m.mu.Lock()
+	for _, entry := range entries {
+		m.given[keyOf(entry)] = entry.GetEpoch()
 	}
-	return releases
+	m.table.Store(m.table.Load().Merge(m.withoutGiven(&runtimev1.WatchResponse{Shards: entries})))
+	m.mu.Unlock()
+	m.wake()
+}
+
+// own takes back shards whose release was refused.
+func (m *Member) own(entries []*runtimev1.Shard) {
+	m.mu.Lock()
+	for _, entry := range entries {
+		delete(m.given, keyOf(entry))
+	}
+	m.table.Store(m.table.Load().Merge(&runtimev1.WatchResponse{Shards: entries}))
+	m.mu.Unlock()
+	m.wake()
+}
+
+// withoutGiven is a change in which the shards that this worker has given away are
+// nobody's. The member is locked.
+func (m *Member) withoutGiven(change *runtimev1.WatchResponse) *runtimev1.WatchResponse {
+	var shards []*runtimev1.Shard
+	for i, entry := range change.GetShards() {
+		switch given, ok := m.given[keyOf(entry)]; {
+		case !ok || given > entry.GetEpoch():
+		case given < entry.GetEpoch():
+			delete(m.given, keyOf(entry))
+		default:
+			if shards == nil {
+				shards = slices.Clone(change.GetShards())
+			}
+			shards[i] = &runtimev1.Shard{Type: entry.GetType(), Shard: entry.GetShard(), Epoch: entry.GetEpoch()}
+		}
+	}
+	if shards == nil {
+		return change
+	}
+	return &runtimev1.WatchResponse{
+		Cursor: change.GetCursor(), Complete: change.GetComplete(), Shards: shards,
+		Workers: change.GetWorkers(), Types: change.GetTypes(), Gone: change.GetGone(), Mark: change.GetMark(),
+	}
 }
 
 // empty ends the activations of shards.

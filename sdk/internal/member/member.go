@@ -70,6 +70,9 @@ type Member struct {
 	changed chan struct{}
 	// handing are the shards that are being handed over.
 	handing map[shardKey]bool
+	// given are the epochs at which this worker has asked for the release of shards, until
+	// a later one is known.
+	given map[shardKey]uint64
 	// highest is the highest mark that was seen; never changed in place.
 	highest []byte
 	// leaving is set once the worker hands its shards over for good.
@@ -89,11 +92,13 @@ type shardKey struct {
 	shard uint32
 }
 
+func keyOf(entry *runtimev1.Shard) shardKey { return shardKey{entry.GetType(), entry.GetShard()} }
+
 // New returns a member; Serve gives it its host, and Run starts it.
 func New(cfg Config) *Member {
 	m := &Member{
 		cfg: cfg, log: cfg.Logger,
-		changed: make(chan struct{}), handing: map[shardKey]bool{},
+		changed: make(chan struct{}), handing: map[shardKey]bool{}, given: map[shardKey]uint64{},
 		ready: make(chan struct{}), over: make(chan struct{}),
 	}
 	if m.cfg.Clock == nil {
@@ -188,7 +193,6 @@ func (m *Member) begin(membership *Membership, asked time.Duration) *session {
 func (m *Member) end(s *session) {
 	for _, key := range m.owned(s.membership.Worker) {
 		m.host.Revoke(key.typ, key.shard)
-		m.host.Resume(key.typ, key.shard) // the lease keeps back whoever looks again
 	}
 	s.stop()
 	s.membership.Close()

@@ -300,6 +300,30 @@ func TestHandOverThatIsNotAnswered(t *testing.T) {
 	})
 }
 
+// Who waits behind a turn that outlives the grace of a handover does not run either.
+func TestHandOverOverTimeThatIsNotAnswered(t *testing.T) {
+	run(t, func(b *bed) {
+		running := b.add(&behaviourv1.AddRequest{Script: &behaviourv1.Script{Wait: "gate"}})
+		waiting := b.add(&behaviourv1.AddRequest{In: 1})
+		b.set(func() { b.lost = true })
+		b.give("w1", "other")
+		time.Sleep(limit.ShutdownGrace + time.Second)
+		b.probes.Open("gate")
+		if err := <-running; sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {
+			t.Errorf("the turn that lost its shard ended with %v", err)
+		}
+		time.Sleep(time.Second)
+		if b.probes.Constructed("id1") != 1 || len(waiting) > 0 {
+			t.Error("the actor was opened again while the shard may have been another worker's")
+		}
+		b.give("other", "")
+		b.give("w1", "")
+		if err := <-waiting; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A shard that comes back while its handover still runs, and shall go on elsewhere, is
 // handed over a second time.
 func TestHandOverOfAShardThatComesBack(t *testing.T) {
