@@ -34,16 +34,19 @@ func (b *budget) add(bytes int) {
 	}
 }
 
+// free reports whether there is room.
+func (b *budget) free() bool { return b.used.Load() < budgetBytes }
+
 // wait waits for room, or until ctx ends.
 func (b *budget) wait(ctx context.Context) error {
-	if b.used.Load() < budgetBytes {
+	if b.free() {
 		return nil
 	}
 	b.waiting.Add(1)
 	defer b.waiting.Add(-1)
 	for {
 		freed := b.next()
-		if b.used.Load() < budgetBytes { // read after waiting was raised: whoever gives back sees it
+		if b.free() { // read after waiting was raised: whoever gives back sees it
 			return nil
 		}
 		select {

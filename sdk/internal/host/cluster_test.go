@@ -71,6 +71,26 @@ func TestCallBehindALapseFollowsTheActor(t *testing.T) {
 	}
 }
 
+// A lease that lapses while an actor is loaded keeps its constructor from starting.
+func TestLapseDuringLoad(t *testing.T) {
+	run(t, func(b *bed) {
+		loaded := make(chan struct{})
+		b.load = func(context.Context) (*runtimev1.LoadResponse_Result, error) {
+			<-loaded
+			return &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED}, nil
+		}
+		done := b.add(&behaviourv1.AddRequest{In: 1})
+		b.lapse()
+		close(loaded)
+		synctest.Wait()
+		if b.probes.Constructed("id1") != 0 {
+			t.Error("the actor was constructed behind a lapse")
+		}
+		b.heal()
+		wantSum(t, done, 1)
+	})
+}
+
 func TestCallDuringLoadFollowsTheActor(t *testing.T) {
 	run(t, func(b *bed) {
 		b.load = func(ctx context.Context) (*runtimev1.LoadResponse_Result, error) {

@@ -255,10 +255,16 @@ func (p passage) wait(ctx context.Context) error {
 // room waits while so much is pending, of this activation or of all, that one more turn
 // would hold too much memory.
 func (r *run) room(a *activation) error {
+	if !a.output.crowded.Load() && r.host.budget.free() {
+		return nil
+	}
 	if a.output.crowded.Load() {
 		if err := a.settled((*turnContext)(r)); err != nil {
 			return ended(err)
 		}
 	}
-	return ended(r.host.budget.wait((*turnContext)(r)))
+	if err := r.host.budget.wait((*turnContext)(r)); err != nil {
+		return ended(err)
+	}
+	return r.entitled() // the lease may have lapsed meanwhile
 }

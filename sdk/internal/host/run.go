@@ -301,13 +301,13 @@ func (r *run) begin() error {
 		return err
 	}
 	a := r.slot.activation
-	if !r.owns(a) {
-		return errMoved
-	}
 	if !r.method.View {
 		if err := r.room(a); err != nil {
 			return err
 		}
+	}
+	if !r.owns(a) {
+		return errMoved
 	}
 	r.activation = a
 	return nil

@@ -85,10 +85,10 @@ func (s *slot) ready(r *run) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.queue.Opened(&r.ticket)
 	s.admitNext()
-	return nil
+	s.mu.Unlock()
+	return r.entitled() // the lease may have lapsed meanwhile
 }
 
 // depart ends the use of the actor by the run r, and sends what it changed. Its answer
@@ -282,5 +282,8 @@ func (s *slot) open(r *run) error {
 	s.mu.Lock()
 	s.activation = a
 	s.mu.Unlock()
+	if err := r.entitled(); err != nil { // the lease may have lapsed meanwhile
+		return err
+	}
 	return a.construct(r)
 }
