@@ -48,6 +48,8 @@ type Engine struct {
 	ran      atomic.Bool
 	// newID draws a worker id.
 	newID func() string
+	// generation is that of the store, as it was read last.
+	generation atomic.Uint64
 }
 
 // New makes an engine over a store.
@@ -60,7 +62,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: read the identity of the cluster: %w", err)
 	}
-	return &Engine{
+	e := &Engine{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger,
 		gate:     newGate(),
 		marks:    marks{key: []byte(cluster.ID)},
@@ -69,7 +71,9 @@ func New(cfg Config) (*Engine, error) {
 		planning: newSlot(), announcing: newSlot(),
 		woken: make(chan struct{}, 1),
 		newID: func() string { return strings.ToLower(rand.Text()) },
-	}, nil
+	}
+	e.generation.Store(cluster.Generation)
+	return e, nil
 }
 
 // Run judges the workers and places the shards until ctx ends. Then it refuses new

@@ -78,7 +78,7 @@ func (e *Engine) watch(ctx context.Context, id, cursor string) (*runtimev1.Watch
 		}
 		answer, changed := e.board.since(cursor)
 		if answer != nil {
-			answer.Mark = e.marks.seal(store.Counter(e.board.counter()))
+			answer.Mark = e.mark(store.Counter(e.board.counter()))
 			return answer, nil
 		}
 		select {
@@ -151,7 +151,7 @@ func (w *Worker) Commit(ctx context.Context, req *runtimev1.CommitRequest) (*run
 			return nil, err
 		}
 		results, counter, err := e.store.Commit(ctx, w.id, req.GetRecords())
-		return &runtimev1.CommitResponse{Results: results, Mark: e.marks.seal(counter)}, err
+		return &runtimev1.CommitResponse{Results: results, Mark: e.mark(counter)}, err
 	})
 }
 

@@ -34,3 +34,10 @@ type Cluster struct {
 	// Counter is the store's counter now.
 	Counter Counter
 }
+
+// Behind reports whether a cluster that was seen like other has lost something since: a
+// later generation, or a higher counter of the same one. An earlier generation says
+// nothing of this one, whatever its counter was.
+func (c Cluster) Behind(other Cluster) bool {
+	return c.Generation < other.Generation || c.Generation == other.Generation && c.Counter < other.Counter
+}

@@ -35,7 +35,7 @@ func (s *Store) confront(config Config) error {
 			store.ErrForeign, witnessOf(config.Path), said.ID, have.ID, witnessOf(config.Path))
 	}
 	table := s.held.table.Clone()
-	change := table.Regenerate(said.Counter, config.Now())
+	change := table.Regenerate(*said, config.Now())
 	if change.Generation == nil {
 		return nil
 	}

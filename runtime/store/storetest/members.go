@@ -207,22 +207,22 @@ func regenerates(b *bench) {
 	b.cart(2)
 	old := b.assign(0, "w1")
 	b.commit("w1", record(idIn(0, 2), nil, at(1, 1), "kept"))
-	for _, seen := range []store.Counter{0, b.counter()} {
+	for _, seen := range []store.Cluster{{}, {Generation: 1}, {Generation: 1, Counter: b.counter()}, {Counter: b.counter() + 100}} {
 		happened, placed, err := b.Regenerate(b.Context(), seen)
 		b.ok(err)
 		if happened || len(placed.Shards) > 0 {
-			b.Errorf("a store at %d that was seen at %d began a new generation", b.counter(), seen)
+			b.Errorf("a store at %d that was seen at %+v began a new generation", b.counter(), seen)
 		}
 	}
-	seen := b.counter() + 100
+	seen := store.Cluster{Generation: 1, Counter: b.counter() + 100}
 	happened, placed, err := b.Regenerate(b.Context(), seen)
 	b.ok(err)
 	want(b, "happened", happened, true)
 	want(b, "shards", len(placed.Shards), 2)
 	now, err := b.Cluster(b.Context())
 	b.ok(err)
-	if now.Generation != 2 || now.Counter <= seen {
-		b.Errorf("the cluster is %+v, which was seen at %d", now, seen)
+	if now.Generation != 2 || now.Counter <= seen.Counter {
+		b.Errorf("the cluster is %+v, which was seen at %+v", now, seen)
 	}
 	want(b, "w1 lives", b.member("w1").Alive, false)
 	want(b, "w2 lives", b.member("w2").Alive, false)
@@ -235,7 +235,17 @@ func regenerates(b *bench) {
 	shard := b.assign(0, "w3")
 	next := atEpoch(record(idIn(0, 2), at(1, 1), at(3, 1), "new"), shard.GetEpoch())
 	want(b, "a new activation", b.commit("w3", next), []runtimev1.Verdict{applied})
+	seen.Counter += 100 // what was seen of an earlier generation is lost already
 	happened, _, err = b.Regenerate(b.Context(), seen)
 	b.ok(err)
 	want(b, "happened again", happened, false)
+	happened, _, err = b.Regenerate(b.Context(), store.Cluster{Generation: 4})
+	b.ok(err)
+	want(b, "a later generation was seen", happened, true)
+	now, err = b.Cluster(b.Context())
+	b.ok(err)
+	want(b, "the one after it", now.Generation, 5)
+	if again := b.shard(0); again.GetEpoch() <= 4<<40 {
+		b.Errorf("the shard is %s after a generation that was seen", entry(again))
+	}
 }

@@ -13,13 +13,14 @@ import (
 // given out before the store went back is never given out again.
 const epochsOfGeneration = 40
 
-// Regenerate begins a new generation if the counter has not come to seen.
-func (t *Table) Regenerate(seen store.Counter, now time.Time) Change {
-	if seen <= t.Cluster.Counter {
+// Regenerate begins a new generation if the cluster is behind what was seen. It is later
+// than any that was seen, also where the copy that was put back is of an earlier one.
+func (t *Table) Regenerate(seen store.Cluster, now time.Time) Change {
+	if !t.Cluster.Behind(seen) {
 		return Change{}
 	}
 	next := t.Cluster
-	next.Generation, next.Counter = next.Generation+1, seen
+	next.Generation, next.Counter = seen.Generation+1, max(next.Counter, seen.Counter)
 	change := Change{Generation: &next}
 	for _, member := range t.members {
 		if member.Alive {
