@@ -10,7 +10,8 @@
 // happened ([ErrUnsent]), or lost, so that nobody knows ([ErrLost]).
 //
 // Memory is bounded at both ends: so many requests are under way at a time, of so many
-// bytes. Whoever breaks these rules loses the link.
+// bytes. Whoever breaks these rules loses the link, and of whoever takes no answers
+// nothing more is read.
 package link
 
 import "errors"

@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -348,6 +350,51 @@ func TestRogueCaller(t *testing.T) {
 	frames := []*linkv1.Frame{{Gone: []uint64{7, 7, 9}}, {}}
 	if err := Serve(t.Context(), &recorded{in: frames}, never); err != nil {
 		t.Errorf("words about nobody end the link: %v", err)
+	}
+}
+
+// deaf is a stream of somebody who asks, and asks, and takes no answer.
+type deaf struct {
+	ctx   context.Context
+	asked atomic.Uint64
+	sent  atomic.Int64
+}
+
+func (d *deaf) Receive() (*linkv1.Frame, error) {
+	if d.ctx.Err() != nil {
+		return nil, d.ctx.Err()
+	}
+	return frame(request(d.asked.Add(1), "more")), nil
+}
+
+func (d *deaf) Send(*linkv1.Frame) error {
+	if d.sent.Add(1) == 1 { // says that we are there
+		return nil
+	}
+	<-d.ctx.Done()
+	return d.ctx.Err()
+}
+
+// Of somebody who takes no answers, no more is read than fits: by their number, and by
+// their size.
+func TestDeafCaller(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 1 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			stream, ended, answer := &deaf{ctx: ctx}, make(chan error), Bytes(make([]byte, size))
+			go func() {
+				ended <- Serve(ctx, stream, Server{Valid: always, Take: func(r *Request, _ []byte) { r.Answer(answer, nil) }})
+			}()
+			synctest.Wait() // it reads no more
+			if asked, fit := stream.asked.Load(), uint64(min(maxRequests, maxBytes/size)); asked < fit || asked > fit+2*maxFrame {
+				t.Errorf("%d requests were read whose answers of %d bytes wait; %d fit", asked, size, fit)
+			}
+			cancel()
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
 	}
 }
 

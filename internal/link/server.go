@@ -46,13 +46,17 @@ type served struct {
 
 	mu       sync.Mutex
 	requests map[uint64]*Request
-	// waiting are the answers that have not left.
+	// waiting are the answers that have not left, and heavy is how large they are.
 	waiting []item
+	heavy   int
 	// bytes is how large the requests are.
 	bytes int
 	// drained is closed when the last request is answered after the other end has stopped.
 	drained chan struct{}
 	over    bool
+
+	// left holds a token after answers have left, and mute is closed when no more will.
+	left, mute chan struct{}
 }
 
 // Serve serves a link until the other end ends it, or ctx ends.
@@ -60,6 +64,7 @@ func Serve(ctx context.Context, stream ServerStream, server Server) error {
 	s := &served{
 		Server: server, stream: stream, ctx: ctx, wake: make(chan struct{}, 1),
 		requests: map[uint64]*Request{}, drained: make(chan struct{}),
+		left: make(chan struct{}, 1), mute: make(chan struct{}),
 	}
 	if err := stream.Send(&linkv1.Frame{}); err != nil { // says that it is there
 		return err
@@ -90,7 +95,26 @@ func (s *served) read() error {
 		for _, id := range frame.GetGone() {
 			s.gone(id)
 		}
+		s.breathe()
 	}
+}
+
+// breathe waits while too many answers have not left: whoever does not take them asks
+// nothing more.
+func (s *served) breathe() {
+	for s.full() {
+		select {
+		case <-s.left:
+		case <-s.mute:
+			return
+		}
+	}
+}
+
+func (s *served) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting) > maxRequests || s.heavy > maxBytes
 }
 
 // take begins a request.
@@ -134,6 +158,7 @@ func (s *served) answer(r *Request, answer item) {
 	delete(s.requests, r.id)
 	s.bytes -= r.size
 	s.waiting = append(s.waiting, answer)
+	s.heavy += answer.size()
 	if s.over && len(s.requests) == 0 {
 		close(s.drained)
 	}
@@ -172,6 +197,7 @@ func (s *served) stop() []*Request {
 
 // write sends answers until done is closed, and what is waiting then.
 func (s *served) write(done <-chan struct{}) {
+	defer close(s.mute)
 	closing := s.Closing
 	var to sender
 	for {
@@ -212,6 +238,13 @@ func (s *served) next(to *sender) bool {
 	defer s.mu.Unlock()
 	n := fit(s.waiting)
 	to.items = append(to.items[:0], s.waiting[:n]...)
+	for _, i := range to.items {
+		s.heavy -= i.size()
+	}
 	s.waiting = drop(s.waiting, n)
+	select {
+	case s.left <- struct{}{}:
+	default:
+	}
 	return n > 0
 }
