@@ -19,17 +19,23 @@ type effort struct {
 	operations, kills int
 	// lasts is how long a run with faults lasts at least.
 	lasts time.Duration
+	// callers are those of a crowd, and hold is how long their turns last: so they are
+	// many and leave the processors alone.
+	callers int
+	hold    time.Duration
+	// alone is true where nothing else runs beside, so that latencies mean something.
+	alone bool
 }
 
 func efforts(t *testing.T) effort {
 	t.Helper()
 	switch *form {
 	case "short":
-		return effort{operations: 2_000, kills: 2, lasts: 6 * time.Second}
+		return effort{operations: 2_000, kills: 2, lasts: 6 * time.Second, callers: 500, hold: 2 * time.Second}
 	case "ci":
-		return effort{operations: 20_000, kills: 6, lasts: 20 * time.Second}
+		return effort{operations: 20_000, kills: 6, lasts: 20 * time.Second, callers: 10_000, hold: 8 * time.Second, alone: true}
 	case "long":
-		return effort{operations: 100_000, kills: 40, lasts: 2 * time.Minute}
+		return effort{operations: 100_000, kills: 40, lasts: 2 * time.Minute, callers: 10_000, hold: 8 * time.Second, alone: true}
 	default:
 		t.Fatalf("-chaos.form is %q; it must be short, ci or long", *form)
 		return effort{}
