@@ -121,14 +121,14 @@ func (h *Host) Service() actor.Caller { return service{h} }
 func (h *Host) InvokeEncoded(ctx context.Context, call actor.Call) ([]byte, error) {
 	from := originIn(ctx)
 	from.edge = true
-	a, err := h.invoke(ctx, from, call)
+	a, err := h.invoke(ctx, from, &call)
 	return a.encoded, err
 }
 
 type service struct{ host *Host }
 
 func (s service) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
-	a, err := s.host.invoke(ctx, originIn(ctx), call)
+	a, err := s.host.invoke(ctx, originIn(ctx), &call)
 	return a.reply, err
 }
 

@@ -53,7 +53,7 @@ type answer struct {
 }
 
 // invoke delivers a call to the actor, wherever it lives.
-func (h *Host) invoke(ctx context.Context, from origin, call actor.Call) (answer, error) {
+func (h *Host) invoke(ctx context.Context, from origin, call *actor.Call) (answer, error) {
 	r, err := h.prepare(ctx, from, call)
 	if err != nil {
 		return answer{}, err
@@ -68,19 +68,19 @@ func (h *Host) invoke(ctx context.Context, from origin, call actor.Call) (answer
 		}
 		var a answer
 		if entry.GetWorker() == h.cfg.Cluster.Worker() {
-			a, err = h.local(r)
+			a, err = h.local(r, call)
 		} else {
-			a, err = h.forward(r, entry)
+			a, err = h.forward(r, call, entry)
 		}
 		if !errors.Is(err, errMoved) {
 			return a, err
 		}
-		r = r.again()
+		r = r.again(call)
 	}
 }
 
 // prepare checks a call before anything is touched.
-func (h *Host) prepare(ctx context.Context, from origin, call actor.Call) (*run, error) {
+func (h *Host) prepare(ctx context.Context, from origin, call *actor.Call) (*run, error) {
 	if err := name.CheckID(call.ID); err != nil {
 		return nil, fault.InvalidID(err.Error())
 	}
@@ -90,23 +90,24 @@ func (h *Host) prepare(ctx context.Context, from origin, call actor.Call) (*run,
 		}
 	}
 	r := &run{
-		host: h, parent: ctx, call: call, caller: from.link, fromView: from.view,
-		table: h.types.all()[call.Type], shard: placement.ShardOf(call.ID, placement.Shards),
+		host: h, parent: ctx, typ: call.Type, id: call.ID, caller: from.link, fromView: from.view, codec: call.Codec,
+		table: h.types.all()[call.Type], shard: placement.ShardOf(call.ID, placement.Shards), keyed: keyedBy(call.Key),
 	}
+	r.method = r.table.method(call.Procedure)
 	if err := r.follow(); err != nil {
 		return nil, err
 	}
 	if err := r.carry(from); err != nil {
 		return nil, err
 	}
-	r.bound(from)
+	r.bound(from, call.Timeout)
 	return r, nil
 }
 
 // known checks that this worker or another one serves the actor type.
 func (r *run) known() error {
 	cluster := r.host.cfg.Cluster
-	if r.table != nil || slices.Contains(cluster.Types(), r.call.Type) {
+	if r.table != nil || slices.Contains(cluster.Types(), r.typ) {
 		return nil
 	}
 	ctx, cancel := r.waiting()
@@ -114,27 +115,28 @@ func (r *run) known() error {
 	if err := cluster.AwaitTable(ctx); err != nil {
 		return ended(err)
 	}
-	if types := cluster.Types(); !slices.Contains(types, r.call.Type) {
-		return fault.UnknownType(r.call.Type, types)
+	if types := cluster.Types(); !slices.Contains(types, r.typ) {
+		return fault.UnknownType(r.typ, types)
 	}
 	return nil
 }
 
 // again is a new run of the same call.
-func (r *run) again() *run {
+func (r *run) again(call *actor.Call) *run {
 	return &run{
-		host: r.host, parent: r.parent, call: r.call, caller: r.caller, fromView: r.fromView, table: r.table, shard: r.shard,
+		host: r.host, parent: r.parent, typ: r.typ, id: r.id, caller: r.caller, fromView: r.fromView, codec: r.codec,
+		table: r.table, shard: r.shard, method: r.method, keyed: keyedBy(call.Key),
 		metadata: r.metadata, due: r.due, ends: r.ends, patience: r.patience,
 	}
 }
 
 // follow checks the chain of calls that the call belongs to.
 func (r *run) follow() error {
-	switch chain.Check(r.caller, r.call.Type, r.call.ID, r.host.cfg.Limits.ChainDepth) {
+	switch chain.Check(r.caller, r.typ, r.id, r.host.cfg.Limits.ChainDepth) {
 	case chain.Cycle:
-		return fault.Cycle(chain.Path(r.caller, r.call.Type, r.call.ID))
+		return fault.Cycle(chain.Path(r.caller, r.typ, r.id))
 	case chain.TooDeep:
-		return fault.ChainTooDeep(chain.Path(r.caller, r.call.Type, r.call.ID), r.host.cfg.Limits.ChainDepth)
+		return fault.ChainTooDeep(chain.Path(r.caller, r.typ, r.id), r.host.cfg.Limits.ChainDepth)
 	default:
 		return nil
 	}
@@ -154,8 +156,7 @@ func (r *run) carry(from origin) error {
 
 // bound gives r its deadline: the one the caller asked for, else the contract's,
 // and inside a turn always one. A deadline of the context holds as well.
-func (r *run) bound(from origin) {
-	timeout := r.call.Timeout
+func (r *run) bound(from origin, timeout time.Duration) {
 	if timeout == 0 {
 		timeout = r.missing(from)
 	}
@@ -173,8 +174,8 @@ func (r *run) missing(from origin) time.Duration {
 	if _, brought := r.parent.Deadline(); brought {
 		return 0
 	}
-	if timeout := r.table.timeout(r.call.Procedure); timeout > 0 {
-		return timeout
+	if r.method != nil && r.method.Timeout > 0 {
+		return r.method.Timeout
 	}
 	if from.inTurn() || from.edge {
 		return r.host.cfg.Limits.CallTimeout
@@ -184,16 +185,16 @@ func (r *run) missing(from origin) time.Duration {
 
 // locate returns the entry of the actor's shard, and waits while it has no owner.
 func (h *Host) locate(r *run) (*runtimev1.Shard, error) {
-	entry := h.cfg.Cluster.Entry(r.call.Type, r.shard)
+	entry := h.cfg.Cluster.Entry(r.typ, r.shard)
 	if entry.GetWorker() != "" {
 		return entry, nil
 	}
 	ctx, cancel := r.waiting()
 	defer cancel()
-	if err := h.cfg.Cluster.Await(ctx, r.call.Type, r.shard, 0); err != nil {
+	if err := h.cfg.Cluster.Await(ctx, r.typ, r.shard, 0); err != nil {
 		return nil, ended(err)
 	}
-	return h.cfg.Cluster.Entry(r.call.Type, r.shard), nil
+	return h.cfg.Cluster.Entry(r.typ, r.shard), nil
 }
 
 // waiting is a context for steps outside the queue of an actor. It always ends, and
@@ -214,8 +215,8 @@ func (r *run) gives() time.Duration {
 }
 
 // local runs a call on this worker.
-func (h *Host) local(r *run) (answer, error) {
-	if err := r.resolve(); err != nil {
+func (h *Host) local(r *run, call *actor.Call) (answer, error) {
+	if err := r.resolve(call); err != nil {
 		return answer{}, err
 	}
 	verdict, parked, err := r.enter()
@@ -241,7 +242,7 @@ func (r *run) enter() (turn.Verdict, <-chan struct{}, error) {
 		case !alive:
 			continue // the slot was dropped between lookup and arrival
 		case verdict == turn.Refused:
-			return 0, nil, fault.QueueFull(r.call.Type, r.call.ID, r.table.typ.MaxPending)
+			return 0, nil, fault.QueueFull(r.typ, r.id, r.table.typ.MaxPending)
 		default:
 			return verdict, nil, nil
 		}
@@ -270,63 +271,60 @@ func (r *run) callerName() string {
 }
 
 // resolve finds the method of the call and decodes or copies the request.
-func (r *run) resolve() error {
+func (r *run) resolve(call *actor.Call) error {
 	if r.table == nil { // registered since, or not at all
-		table, err := r.host.types.of(r.call.Type)
+		table, err := r.host.types.of(r.typ)
 		if err != nil {
 			return err
 		}
-		r.table = table
+		r.table, r.method = table, table.method(call.Procedure)
 	}
-	method, ok := r.table.typ.Bound[r.call.Procedure]
-	if !ok {
-		return fault.UnknownMethod(r.call.Type, r.call.Procedure)
+	switch {
+	case r.method == nil:
+		return fault.UnknownMethod(r.typ, call.Procedure)
+	case call.View && !r.method.View:
+		return fault.NoView(r.method.Procedure)
+	case r.fromView && !r.method.View:
+		return fault.NotAView(r.callerName(), r.method.Procedure)
 	}
-	if r.call.View && !method.View {
-		return fault.NoView(method.Procedure)
-	}
-	if r.fromView && !method.View {
-		return fault.NotAView(r.callerName(), method.Procedure)
-	}
-	r.method = method
 	r.ticket.Holder = r
-	if method.View {
+	if r.method.View {
 		r.ticket.Mode = turn.Shared
 	}
-	return r.copyRequest()
+	return r.copyRequest(call)
 }
 
 // copyRequest makes the request that the method receives and completes the id in it.
-func (r *run) copyRequest() error {
-	if r.call.Codec == 0 {
-		if err := r.checkSize(proto.Size(r.call.Request)); err != nil {
+func (r *run) copyRequest(call *actor.Call) error {
+	if call.Codec == 0 {
+		if err := r.checkSize(call, proto.Size(call.Request)); err != nil {
 			return err
 		}
-		r.req = cloned(r.call.Request)
-	} else if err := r.decodeRequest(); err != nil {
+		r.req = cloned(call.Request)
+	} else if err := r.decodeRequest(call); err != nil {
 		return err
 	}
-	if err := actor.FillID(r.method.IDField, r.req.ProtoReflect(), r.call.ID); err != nil {
+	if err := actor.FillID(r.method.IDField, r.req.ProtoReflect(), r.id); err != nil {
 		return fault.InvalidID(err.Error())
 	}
 	return nil
 }
 
-func (r *run) decodeRequest() error {
-	if err := r.checkSize(len(r.call.Body)); err != nil {
+func (r *run) decodeRequest(call *actor.Call) error {
+	if err := r.checkSize(call, len(call.Body)); err != nil {
 		return err
 	}
 	r.req = r.method.Request.New().Interface()
-	if err := codec.Unmarshal(r.call.Codec, r.call.Body, r.req); err != nil {
+	if err := codec.Unmarshal(call.Codec, call.Body, r.req); err != nil {
 		return fault.Malformed(connect.CodeInvalidArgument, "the request is no "+string(r.method.Desc.Input().FullName())+": "+err.Error())
 	}
 	return nil
 }
 
 // checkSize bounds the request, in encoded bytes.
-func (r *run) checkSize(size int) error {
+func (r *run) checkSize(call *actor.Call, size int) error {
 	if most := r.host.cfg.Limits.Message; size > most {
-		return fault.TooLarge("the request of "+r.call.Procedure, size, most)
+		return fault.TooLarge("the request of "+call.Procedure, size, most)
 	}
 	return nil
 }
@@ -340,8 +338,8 @@ func cloned(m proto.Message) proto.Message {
 }
 
 // forward sends a call to the worker that owns the shard.
-func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
-	req, err := r.encode(entry)
+func (h *Host) forward(r *run, call *actor.Call, entry *runtimev1.Shard) (answer, error) {
+	req, err := r.encode(call, entry)
 	if err != nil {
 		return answer{}, err
 	}
@@ -354,12 +352,12 @@ func (h *Host) forward(r *run, entry *runtimev1.Shard) (answer, error) {
 	req.TimeoutNanos = int64(ends - h.deadlines.Now())
 	res, err := h.cfg.Cluster.Forward(ctx, entry.GetWorker(), req)
 	if err != nil {
-		return answer{}, r.unanswered(ctx, err, entry)
+		return answer{}, r.unanswered(ctx, call, entry, err)
 	}
 	if res.GetNotOwner() != nil {
 		return answer{}, r.elsewhere(ctx, entry.GetEpoch())
 	}
-	return r.decode(res.GetReply())
+	return decodeReply(call, res.GetReply())
 }
 
 // travel is the context of a call that is under way to another worker, which ends at the
@@ -385,7 +383,7 @@ func (t travelling) Wake() { t.run.scope.cancel(context.DeadlineExceeded) }
 // elsewhere lets the call be sent again when the runtime has told who owns the shard
 // now: what another worker says of it is a reason to wait for that, and no more.
 func (r *run) elsewhere(ctx context.Context, asked uint64) error {
-	if err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, asked+1); err != nil {
+	if err := r.host.cfg.Cluster.Await(ctx, r.typ, r.shard, asked+1); err != nil {
 		return ended(err)
 	}
 	return errMoved
@@ -394,14 +392,14 @@ func (r *run) elsewhere(ctx context.Context, asked uint64) error {
 // unanswered is what the caller is told when a forwarded call brought no reply. A
 // call that never left is sent again, to the next owner if there is one by then, and so
 // is a view whose link was lost.
-func (r *run) unanswered(ctx context.Context, err error, entry *runtimev1.Shard) error {
-	lostView := r.call.View && fault.Detail(err).GetReason() == francisv1.Reason_REASON_LINK_LOST
+func (r *run) unanswered(ctx context.Context, call *actor.Call, entry *runtimev1.Shard, err error) error {
+	lostView := call.View && fault.Detail(err).GetReason() == francisv1.Reason_REASON_LINK_LOST
 	if !errors.Is(err, ErrUnsent) && !lostView {
 		return fault.Relayed(err)
 	}
 	pause, cancel := context.WithTimeout(ctx, redialPause)
 	defer cancel()
-	if r.host.cfg.Cluster.Await(pause, r.call.Type, r.shard, entry.GetEpoch()+1) == nil {
+	if r.host.cfg.Cluster.Await(pause, r.typ, r.shard, entry.GetEpoch()+1) == nil {
 		return errMoved
 	}
 	if ctx.Err() != nil {
@@ -414,35 +412,35 @@ func (r *run) unanswered(ctx context.Context, err error, entry *runtimev1.Shard)
 }
 
 // encode is the call as it travels to another worker.
-func (r *run) encode(entry *runtimev1.Shard) (*peerv1.InvokeRequest, error) {
+func (r *run) encode(call *actor.Call, entry *runtimev1.Shard) (*peerv1.InvokeRequest, error) {
 	req := &peerv1.InvokeRequest{
-		Type: r.call.Type, Id: r.call.ID, Procedure: r.call.Procedure, Epoch: entry.GetEpoch(),
-		Codec: r.call.Codec, Body: r.call.Body,
+		Type: r.typ, Id: r.id, Procedure: call.Procedure, Epoch: entry.GetEpoch(),
+		Codec: call.Codec, Body: call.Body,
 		Chain: encodeChain(r.caller), FromView: r.fromView, Metadata: r.metadata,
-		IdempotencyKey: r.call.Key, View: r.call.View,
+		IdempotencyKey: call.Key, View: call.View,
 	}
-	if r.call.Codec != 0 {
+	if call.Codec != 0 {
 		return req, nil
 	}
-	body, err := proto.Marshal(r.call.Request)
+	body, err := proto.Marshal(call.Request)
 	if err != nil {
-		return nil, fault.Malformed(connect.CodeInvalidArgument, "the request of "+r.call.Procedure+" cannot be encoded: "+err.Error())
+		return nil, fault.Malformed(connect.CodeInvalidArgument, "the request of "+call.Procedure+" cannot be encoded: "+err.Error())
 	}
-	if err := r.checkSize(len(body)); err != nil {
+	if err := r.checkSize(call, len(body)); err != nil {
 		return nil, err
 	}
 	req.Codec, req.Body = peerv1.Codec_CODEC_PROTO, body
 	return req, nil
 }
 
-// decode is the reply in the form that the caller wants.
-func (r *run) decode(reply []byte) (answer, error) {
-	if r.call.Codec != 0 {
+// decodeReply is the reply in the form that the caller wants.
+func decodeReply(call *actor.Call, reply []byte) (answer, error) {
+	if call.Codec != 0 {
 		return answer{encoded: reply}, nil
 	}
-	message := r.call.Reply.ProtoReflect().New().Interface()
+	message := call.Reply.ProtoReflect().New().Interface()
 	if err := proto.Unmarshal(reply, message); err != nil {
-		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+r.call.Procedure+" cannot be decoded; generate the code of caller and actor from one contract")
+		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+call.Procedure+" cannot be decoded; generate the code of caller and actor from one contract")
 	}
 	return answer{reply: message}, nil
 }

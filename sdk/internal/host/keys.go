@@ -17,8 +17,19 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/codec"
 )
 
-// keyed is a call with an idempotency key.
-type keyed struct{ key, request keys.Digest }
+// keyed is the idempotency key of a call, and what the actor is asked for it.
+type keyed struct {
+	name         string
+	key, request keys.Digest
+}
+
+// keyedBy is nil for a call without a key.
+func keyedBy(name string) *keyed {
+	if name == "" || !mutant.Keys {
+		return nil
+	}
+	return &keyed{name: name}
+}
 
 // digest is the first half of the SHA-256 of texts, each with its length.
 func digest(texts ...[]byte) keys.Digest {
@@ -41,7 +52,7 @@ func digestIn(stored []byte) keys.Digest {
 // repeated answers a call with an idempotency key that was made before, or that cannot
 // be made, and reports whether it did. Any other call is a new one.
 func (r *run) repeated() bool {
-	if r.call.Key == "" || !mutant.Keys {
+	if r.keyed == nil {
 		return false
 	}
 	again, err := r.recognised()
@@ -54,19 +65,19 @@ func (r *run) repeated() bool {
 func (r *run) recognised() (bool, error) {
 	request, err := encoding.Marshal(r.req)
 	if err != nil {
-		return false, fault.Malformed(connect.CodeInvalidArgument, "the request of "+r.call.Procedure+" cannot be encoded: "+err.Error())
+		return false, fault.Malformed(connect.CodeInvalidArgument, "the request of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 	}
 	a := r.activation
 	if err := a.learn(r); err != nil {
 		return false, err
 	}
-	k := keyed{digest([]byte(r.call.Key)), digest([]byte(r.call.Procedure), request)}
-	r.keyed = &k
+	k := r.keyed
+	k.key, k.request = digest([]byte(k.name)), digest([]byte(r.method.Procedure), request)
 	switch a.keys.Check(k.key, k.request, r.host.deadlines.Now()) {
 	case keys.Repeated:
 		return r.recall(k.key)
 	case keys.Conflicting:
-		return false, fault.KeyConflict(r.name(), r.call.Procedure)
+		return false, fault.KeyConflict(r.name(), r.method.Procedure)
 	case keys.Full:
 		return false, fault.TooManyKeys(r.name(), keys.Max)
 	default:
@@ -121,17 +132,17 @@ func (a *activation) pendingReply(key keys.Digest) ([]byte, bool) {
 
 // restored is a stored reply in the form that the caller wants.
 func (r *run) restored(stored []byte) (answer, error) {
-	if r.call.Codec == peerv1.Codec_CODEC_PROTO {
+	if r.codec == peerv1.Codec_CODEC_PROTO {
 		return answer{encoded: stored}, nil
 	}
 	message := r.method.Reply.New().Interface()
 	if err := proto.Unmarshal(stored, message); err != nil {
 		return answer{}, fault.StateMismatch(r.name(), "the reply that was kept for the key does not decode as "+string(r.method.Desc.Output().FullName()))
 	}
-	if r.call.Codec == 0 {
+	if r.codec == 0 {
 		return answer{reply: message}, nil
 	}
-	encoded, err := codec.Marshal(r.call.Codec, message)
+	encoded, err := codec.Marshal(r.codec, message)
 	if err != nil {
 		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 	}
@@ -145,7 +156,7 @@ func (r *run) remember(reply proto.Message) (*runtimev1.Key, error) {
 		return nil, nil
 	}
 	encoded := r.reply.encoded
-	if r.call.Codec != peerv1.Codec_CODEC_PROTO {
+	if r.codec != peerv1.Codec_CODEC_PROTO {
 		var err error
 		if encoded, err = proto.Marshal(reply); err != nil {
 			return nil, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())

@@ -12,6 +12,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
+	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/chain"
@@ -33,7 +34,8 @@ import (
 type run struct {
 	host   *Host
 	parent context.Context
-	call   actor.Call
+	// typ and id name the actor that is called.
+	typ, id string
 	// caller are the actors that wait for the call; nil outside of any turn.
 	caller *chain.Link
 	// metadata is what this call carries.
@@ -42,14 +44,17 @@ type run struct {
 	// 0 is never. The parent context may end earlier.
 	due   time.Duration
 	shard uint32
+	// codec is how request and reply are encoded; 0 is not at all.
+	codec peerv1.Codec
+	// forwarded is true for a call of another worker, for which nobody waits here. Its
+	// parent is what Serve was given.
+	forwarded bool
 	// fromView is true for a call that a view makes.
 	fromView bool
 	// ends is true when the deadline or the parent context can end the call.
 	ends bool
 	// waits is true when the reply waits for something after the method has ended.
 	waits bool
-	// returned is true once the method has come back without a panic.
-	returned bool
 	// revoked is set when the worker lost the shard while the method ran.
 	revoked atomic.Bool
 	// over is true once the turn has ended: it no longer calls anybody.
@@ -59,7 +64,8 @@ type run struct {
 	answered atomic.Bool
 
 	// table is that of the actor's type; nil where this host does not serve it.
-	table    *table
+	table *table
+	// method is nil until it is known that the type has it.
 	method   *actor.Method
 	req      proto.Message
 	slot     *slot
@@ -69,8 +75,7 @@ type run struct {
 
 	// activation is what the method runs on, from admission to the end.
 	activation *activation
-	// keyed is what the actor is asked for a call with an idempotency key; nil for one
-	// without.
+	// keyed is the idempotency key of the call; nil for one without.
 	keyed *keyed
 	// reply and failure are how the method has ended, and change what the turn changed; nil
 	// for nothing. They leave when the gate of the activation lets them.
@@ -88,9 +93,6 @@ type run struct {
 	// wake tells the caller that it may run (on its own goroutine) or that the
 	// answer is there. It is nil where nobody waits.
 	wake chan struct{}
-	// forwarded is the call of another worker, for which nobody waits here; nil for any
-	// other call.
-	forwarded Forwarded
 }
 
 // change is what a turn has changed.
@@ -116,7 +118,7 @@ type holder interface {
 
 // origin is what the calls of this run inherit.
 func (r *run) origin() origin {
-	link := &chain.Link{Parent: r.caller, Type: r.call.Type, ID: r.call.ID}
+	link := &chain.Link{Parent: r.caller, Type: r.typ, ID: r.id}
 	return origin{link: link, view: r.method.View, metadata: r.metadata, due: r.due}
 }
 
@@ -222,7 +224,7 @@ func (r *run) fail(err error) {
 // tell lets the caller have the outcome.
 func (r *run) tell() {
 	switch {
-	case r.forwarded != nil:
+	case r.forwarded:
 		r.responded(r.outcome())
 	case r.wake != nil:
 		r.wake <- struct{}{}
@@ -241,8 +243,10 @@ func (r *run) outcome() (answer, error) {
 type leaving uint8
 
 const (
+	// crashed is a run whose method panicked, or ended its goroutine.
+	crashed leaving = iota
 	// untouched is a run that has seen nothing of the actor.
-	untouched leaving = iota
+	untouched
 	// unchanged is one that has seen the actor and changed nothing.
 	unchanged
 	// changed is a turn whose change is to be committed.
@@ -251,11 +255,12 @@ const (
 
 // execute runs the method. The run has been admitted.
 func (r *run) execute() {
-	how := unchanged
+	how := crashed
 	defer func() {
-		if !r.returned {
+		if how == crashed {
 			r.failure = r.crashed(recover())
 			r.reply, r.change = answer{}, nil
+			how = unchanged
 		}
 		if r.activation == nil {
 			how = untouched
@@ -265,7 +270,6 @@ func (r *run) execute() {
 		r.slot.depart(r, how)
 	}()
 	how = r.perform()
-	r.returned = true
 }
 
 // perform opens the actor if need be and calls the method. What it leaves in the run is
@@ -338,7 +342,7 @@ func ended(err error) error {
 // owns reports whether an activation is still this worker's to run.
 func (r *run) owns(a *activation) bool {
 	cluster := r.host.cfg.Cluster
-	entry := cluster.Entry(r.call.Type, r.shard)
+	entry := cluster.Entry(r.typ, r.shard)
 	return !r.revoked.Load() && entry.GetEpoch() == a.epoch && entry.GetWorker() == cluster.Worker()
 }
 
@@ -434,10 +438,10 @@ func (r *run) copyReply(reply proto.Message) (answer, error) {
 	if size, most := proto.Size(reply), r.host.cfg.Limits.Message; size > most {
 		return answer{}, fault.TooLarge("the reply of "+r.method.Procedure, size, most)
 	}
-	if r.call.Codec == 0 {
+	if r.codec == 0 {
 		return answer{reply: cloned(reply)}, nil
 	}
-	encoded, err := codec.Marshal(r.call.Codec, reply)
+	encoded, err := codec.Marshal(r.codec, reply)
 	if err != nil {
 		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 	}
@@ -474,11 +478,11 @@ func callID() string {
 	return hex.EncodeToString(id[:])
 }
 
-func (r *run) name() string { return r.call.Type + "/" + r.call.ID }
+func (r *run) name() string { return r.typ + "/" + r.id }
 
 // ID, Version, State, Metadata, Log and Invoke are what a method sees of its turn.
 
-func (r *run) ID() string { return r.call.ID }
+func (r *run) ID() string { return r.id }
 
 func (r *run) Version() uint64 { return r.activation.version.Load() }
 
@@ -511,6 +515,6 @@ func (r *run) Invoke(ctx context.Context, call actor.Call) (proto.Message, error
 	if err := r.activation.settled(ctx); err != nil {
 		return nil, ended(err)
 	}
-	a, err := r.host.invoke(ctx, r.origin(), call)
+	a, err := r.host.invoke(ctx, r.origin(), &call)
 	return a.reply, err
 }

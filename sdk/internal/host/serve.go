@@ -34,60 +34,57 @@ type Forwarded interface {
 // something has to be waited for first. Where this worker is not the owner, the answer
 // names who is. The request is not kept, but for its strings.
 func (h *Host) Serve(call Forwarded, req *peerv1.InvokeRequest) {
-	r, err := h.received(call, req)
+	if req.GetCodec() == peerv1.Codec_CODEC_UNSPECIFIED {
+		call.Answer(nil, fault.Malformed(connect.CodeInvalidArgument, "the forwarded call names no codec"))
+		return
+	}
+	asked := actor.Call{
+		Type: req.GetType(), ID: req.GetId(), Procedure: req.GetProcedure(), View: req.GetView(),
+		Codec: req.GetCodec(), Body: req.GetBody(), Timeout: remoteTimeout(req), Key: req.GetIdempotencyKey(),
+	}
+	r, err := h.prepare(call, remoteOrigin(req), &asked)
 	if err != nil {
 		call.Answer(nil, err)
 		return
 	}
-	r.forwarded = call
-	if r.table == nil || h.cfg.Cluster.Entry(r.call.Type, r.shard).GetEpoch() < req.GetEpoch() {
-		r.call.Body = bytes.Clone(r.call.Body)
-		go r.serveLate(req.GetEpoch())
+	r.forwarded = true
+	if r.table == nil || h.cfg.Cluster.Entry(r.typ, r.shard).GetEpoch() < req.GetEpoch() {
+		late := asked
+		late.Body = bytes.Clone(late.Body)
+		go r.serveLate(&late, req.GetEpoch())
 		return
 	}
-	r.serve()
-}
-
-// received is the run of a forwarded call.
-func (h *Host) received(ctx context.Context, req *peerv1.InvokeRequest) (*run, error) {
-	if req.GetCodec() == peerv1.Codec_CODEC_UNSPECIFIED {
-		return nil, fault.Malformed(connect.CodeInvalidArgument, "the forwarded call names no codec")
-	}
-	return h.prepare(ctx, remoteOrigin(req), actor.Call{
-		Type: req.GetType(), ID: req.GetId(), Procedure: req.GetProcedure(), View: req.GetView(),
-		Codec: req.GetCodec(), Body: req.GetBody(), Timeout: remoteTimeout(req), Key: req.GetIdempotencyKey(),
-	})
+	r.serve(&asked)
 }
 
 // serveLate serves a call that was routed by a newer table than this worker's, or to a
 // type that it does not know yet.
-func (r *run) serveLate(epoch uint64) {
+func (r *run) serveLate(call *actor.Call, epoch uint64) {
 	if err := r.known(); err != nil {
 		r.fail(err)
 		return
 	}
 	ctx, cancel := r.waiting()
-	err := r.host.cfg.Cluster.Await(ctx, r.call.Type, r.shard, epoch)
+	err := r.host.cfg.Cluster.Await(ctx, r.typ, r.shard, epoch)
 	cancel()
 	if err != nil {
 		r.fail(ended(err))
 		return
 	}
-	r.serve()
+	r.serve(call)
 }
 
 // serve puts a forwarded call into the queue of its actor.
-func (r *run) serve() {
+func (r *run) serve(call *actor.Call) {
 	cluster := r.host.cfg.Cluster
-	if cluster.Entry(r.call.Type, r.shard).GetWorker() != cluster.Worker() {
+	if cluster.Entry(r.typ, r.shard).GetWorker() != cluster.Worker() {
 		r.fail(errMoved)
 		return
 	}
-	if err := r.resolve(); err != nil {
+	if err := r.resolve(call); err != nil {
 		r.fail(err)
 		return
 	}
-	r.call.Body = nil // it belongs to the link
 	switch _, parked, err := r.enter(); {
 	case err != nil:
 		r.fail(err)
@@ -99,14 +96,15 @@ func (r *run) serve() {
 // responded sends the answer to the worker that has forwarded the call.
 func (r *run) responded(a answer, err error) {
 	r.host.deadlines.Stop(&r.deadline)
+	forwarded := r.parent.(Forwarded)
 	switch {
 	case errors.Is(err, errMoved):
-		entry := r.host.cfg.Cluster.Entry(r.call.Type, r.shard)
-		r.forwarded.Answer(&peerv1.InvokeResponse{NotOwner: proto.CloneOf(entry)}, nil)
+		entry := r.host.cfg.Cluster.Entry(r.typ, r.shard)
+		forwarded.Answer(&peerv1.InvokeResponse{NotOwner: proto.CloneOf(entry)}, nil)
 	case err != nil:
-		r.forwarded.Answer(nil, err)
+		forwarded.Answer(nil, err)
 	default:
-		r.forwarded.Answer(&peerv1.InvokeResponse{Reply: a.encoded}, nil)
+		forwarded.Answer(&peerv1.InvokeResponse{Reply: a.encoded}, nil)
 	}
 }
 

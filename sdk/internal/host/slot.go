@@ -46,14 +46,14 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 	if verdict == turn.Refused {
 		return verdict, true
 	}
-	if r.forwarded == nil && (r.ends || verdict == turn.Queued) {
+	if !r.forwarded && (r.ends || verdict == turn.Queued) {
 		r.wake = make(chan struct{}, 2)
 	}
 	if r.due > 0 {
 		s.table.host.deadlines.Set(&r.deadline, r, r.due)
 	}
-	if r.forwarded != nil {
-		r.forwarded.Notify(r)
+	if r.forwarded {
+		r.parent.(Forwarded).Notify(r)
 	}
 	if r.ends && verdict == turn.Admitted {
 		r.admitted()
@@ -98,7 +98,7 @@ func (s *slot) depart(r *run, how leaving) {
 	s.mu.Lock()
 	verdict, record := s.pass(r, how)
 	r.waits = verdict == gate.Wait || !active && how == unchanged
-	if r.waits && r.wake == nil && r.forwarded == nil {
+	if r.waits && r.wake == nil && !r.forwarded {
 		r.wake = make(chan struct{}, 1)
 	}
 	s.leave(&r.ticket)

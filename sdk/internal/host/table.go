@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
@@ -95,14 +94,14 @@ func (t *table) slot(r *run) (*slot, <-chan struct{}, error) {
 
 // slot returns the slot of the actor that r calls. The shard is locked.
 func (s *shard) slot(t *table, r *run) *slot {
-	if have, ok := s.slots[r.call.ID]; ok {
+	if have, ok := s.slots[r.id]; ok {
 		return have
 	}
 	if s.slots == nil {
 		s.slots = map[string]*slot{}
 	}
-	made := &slot{table: t, id: r.call.ID, shard: r.shard}
-	s.slots[r.call.ID] = made
+	made := &slot{table: t, id: r.id, shard: r.shard}
+	s.slots[r.id] = made
 	return made
 }
 
@@ -114,17 +113,13 @@ func (t *table) stateName() string {
 	return string(t.typ.StateType.Descriptor().FullName())
 }
 
-// timeout is the deadline that the contract gives to a call that brings none; 0 is
-// none, also for a type that this host does not serve.
-func (t *table) timeout(procedure string) time.Duration {
+// method is a method of the type; nil for one that it does not have, and for a type that
+// this host does not serve.
+func (t *table) method(procedure string) *actor.Method {
 	if t == nil {
-		return 0
+		return nil
 	}
-	method, ok := t.typ.Bound[procedure]
-	if !ok {
-		return 0
-	}
-	return method.Timeout
+	return t.typ.Bound[procedure]
 }
 
 // find returns the slot of an actor, nil if it has none.
