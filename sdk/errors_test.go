@@ -21,7 +21,7 @@ func TestVerdicts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := fault.QueueFull("cart", "1", 8)
+	full := fault.QueueFull("cart", "1", 8, 50*time.Millisecond)
 	tests := map[string]struct {
 		err       error
 		outcome   sdk.Outcome

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -78,7 +79,8 @@ func repeat(ctx context.Context, a attempts, err error) (proto.Message, error) {
 		if connect.CodeOf(err) == connect.CodeResourceExhausted {
 			overloads++
 		}
-		pause := pauses.NextBackOff() + RetryAfter(err)
+		advised := RetryAfter(err)
+		pause := pauses.NextBackOff() + advised + rand.N(advised/2+1) // those who were refused together do not come back together
 		left := time.Until(a.ends) - pause
 		if !repeatable(err, a.call) || overloads == overloadAttempts || left <= 0 || outlasts(ctx, pause) || !deadline.Sleep(ctx, pause) {
 			return nil, a.told(err)

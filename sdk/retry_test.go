@@ -44,7 +44,7 @@ func TestProxySendsAgainWhatIsSafe(t *testing.T) {
 	var (
 		superseded = fault.Superseded("a/1")
 		unknown    = fault.CommitUnanswered("a/1", "id")
-		full       = fault.QueueFull("a", "1", 8)
+		full       = fault.QueueFull("a", "1", 8, 50*time.Millisecond)
 		foreign    = connect.NewError(connect.CodeUnavailable, "somebody else's")
 		failed     = fault.Method(errors.New("no"), francisv1.Reason_REASON_METHOD_FAILED, "id")
 		late       = fault.EndedWaiting(context.DeadlineExceeded)
@@ -106,7 +106,7 @@ func TestProxyTellsTheFirstOutcome(t *testing.T) {
 	for name, plan := range map[string][]error{
 		"refused for good":   {unknown, fault.InvalidID("no")},
 		"its time is over":   append([]error{unknown}, times(10_000, fault.Superseded("a/1"))...),
-		"overload":           append([]error{unknown}, times(9, fault.QueueFull("a", "1", 8))...),
+		"overload":           append([]error{unknown}, times(9, fault.QueueFull("a", "1", 8, 50*time.Millisecond))...),
 		"refused at the end": {unknown, fault.Superseded("a/1"), fault.InvalidID("no")},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -136,3 +136,29 @@ func TestT13Crowd(t *testing.T) {
 		})
 	}
 }
+
+// T13, one hot actor: more callers than may wait for it. Proxies that are refused come
+// back when they were told to, so that neither they nor others suffer: everybody is served
+// or refused with advice, and a tenant with other actors does not notice.
+func TestT13HotActor(t *testing.T) {
+	const callers = 3000 // of whom 1024 may wait
+	c := start(t, 1)
+	w := c.workers[0]
+	w.tenant(t, time.Second) // warms up
+	quiet := w.tenant(t, 3*time.Second)
+	crowd := make(chan seen, 1)
+	go func() {
+		crowd <- w.crowd(t, 10, "-callers", strconv.Itoa(callers), "-connections", "150", "-hold", "2ms", "-retry", "-lasts", "4s")
+	}()
+	rest(t.Context(), 2*time.Second)
+	loud := w.tenant(t, 6*time.Second)
+	r := <-crowd
+	_, most := w.current().resident(t)
+	t.Logf("%v; the worker holds %d MiB at most; a tenant's p99 %v → %v", r, most>>20, quiet, loud)
+	if r.Failed > 0 || r.OK < 1000 || r.InFlight < callers*9/10 {
+		t.Errorf("the crowd: %v %q", r, r.Errors)
+	}
+	if efforts(t).alone && loud > max(2*quiet, floor) {
+		t.Errorf("a tenant's p99 was %v, and is %v beside the hot actor", quiet, loud)
+	}
+}

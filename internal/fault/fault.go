@@ -25,10 +25,6 @@ const (
 // detailName is how an error names a detail of ours.
 const detailName = "francis.v1.ErrorDetail"
 
-// retryDelay is the advice of a full queue: long enough for a queue of short
-// turns to drain, short enough for a caller with a deadline.
-const retryDelay = 50 * time.Millisecond
-
 // New makes an error with a detail. The message may hold what came from outside:
 // gRPC would drop code and detail of one that is not valid UTF-8.
 func New(code connect.Code, detail *francisv1.ErrorDetail, message string) *connect.Error {
@@ -121,11 +117,12 @@ func InvalidID(message string) *connect.Error {
 	return refused(connect.CodeInvalidArgument, francisv1.Reason_REASON_INVALID_ID, message)
 }
 
-// QueueFull is the error of a call that would be one too many to wait.
-func QueueFull(typ, id string, waiting int) *connect.Error {
+// QueueFull is the error of a call that would be one too many to wait. After that time
+// there will be room.
+func QueueFull(typ, id string, waiting int, after time.Duration) *connect.Error {
 	return New(connect.CodeResourceExhausted, &francisv1.ErrorDetail{
 		Reason: francisv1.Reason_REASON_QUEUE_FULL, Outcome: nothing,
-		Retryable: true, RetryDelay: durationpb.New(retryDelay),
+		Retryable: true, RetryDelay: durationpb.New(after),
 	}, plural(waiting, "call waits", "calls wait")+" for "+typ+"/"+id+" already; try again, or raise max_pending")
 }
 

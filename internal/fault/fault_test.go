@@ -107,12 +107,12 @@ func TestConstructors(t *testing.T) {
 			"the id is odd", nothingFor(francisv1.Reason_REASON_INVALID_ID),
 		},
 		"queue full": {
-			QueueFull("cart", "1", 1024), connect.CodeResourceExhausted,
+			QueueFull("cart", "1", 1024, 50*time.Millisecond), connect.CodeResourceExhausted,
 			"1024 calls wait for cart/1 already; try again, or raise max_pending",
 			&francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_QUEUE_FULL, Outcome: nothing, Retryable: true, RetryDelay: durationpb.New(50 * time.Millisecond)},
 		},
 		"queue full with one": {
-			QueueFull("cart", "1", 1), connect.CodeResourceExhausted,
+			QueueFull("cart", "1", 1, 50*time.Millisecond), connect.CodeResourceExhausted,
 			"1 call waits for cart/1 already; try again, or raise max_pending",
 			&francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_QUEUE_FULL, Outcome: nothing, Retryable: true, RetryDelay: durationpb.New(50 * time.Millisecond)},
 		},
@@ -324,8 +324,8 @@ func TestMethod(t *testing.T) {
 			&francisv1.ErrorDetail{Reason: failed, Outcome: nothing},
 		},
 		"of a peer that may be asked again": {
-			QueueFull("cart", "1", 2).WithRemote(), connect.CodeResourceExhausted, "2 calls wait for cart/1 already; try again, or raise max_pending",
-			&francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_QUEUE_FULL, Outcome: nothing, Retryable: true, RetryDelay: durationpb.New(retryDelay)},
+			QueueFull("cart", "1", 2, 50*time.Millisecond).WithRemote(), connect.CodeResourceExhausted, "2 calls wait for cart/1 already; try again, or raise max_pending",
+			&francisv1.ErrorDetail{Reason: francisv1.Reason_REASON_QUEUE_FULL, Outcome: nothing, Retryable: true, RetryDelay: durationpb.New(50 * time.Millisecond)},
 		},
 		"of a peer's cycle": {
 			Cycle([]string{"a/1", "a/1"}).WithRemote(), connect.CodeFailedPrecondition,
@@ -363,7 +363,7 @@ func TestMethod(t *testing.T) {
 func TestMethodKeepsOtherDetails(t *testing.T) {
 	t.Parallel()
 	var texts []string
-	err := QueueFull("cart", "1", 2)
+	err := QueueFull("cart", "1", 2, 50*time.Millisecond)
 	for _, text := range []string{"one", "two"} {
 		packed, packErr := connectproto.NewErrorDetail(wrapperspb.String(text))
 		if packErr != nil {
@@ -385,7 +385,7 @@ func TestMethodKeepsOtherDetails(t *testing.T) {
 
 func TestReceived(t *testing.T) {
 	t.Parallel()
-	coded := QueueFull("cart", "1", 2).WithRemote()
+	coded := QueueFull("cart", "1", 2, 50*time.Millisecond).WithRemote()
 	for _, err := range []error{coded, fmt.Errorf("x: %w", coded)} {
 		if got := Received(err); got != coded {
 			t.Errorf("the verdict %v of the other side became %v", err, got)

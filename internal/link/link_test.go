@@ -154,7 +154,7 @@ func (r *recorded) answered() int {
 
 func TestFailuresKeepTheirVerdict(t *testing.T) {
 	t.Parallel()
-	client := open(t, &called{take: func(r *Request, _ []byte) { r.Answer(nil, fault.QueueFull("a", "1\xff", 8)) }})
+	client := open(t, &called{take: func(r *Request, _ []byte) { r.Answer(nil, fault.QueueFull("a", "1\xff", 8, 50*time.Millisecond)) }})
 	_, err := client.Call(t.Context(), Bytes(""))
 	detail := fault.Detail(err)
 	if connect.CodeOf(err) != connect.CodeResourceExhausted || detail.GetReason() != francisv1.Reason_REASON_QUEUE_FULL ||

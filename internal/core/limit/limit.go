@@ -17,6 +17,9 @@ const (
 	ShutdownGrace = 30 * time.Second
 	// MaxPending is how many calls may wait for one actor.
 	MaxPending = 1024
+	// Waiting is how many calls of a host wait at a time until it is known where their
+	// actors live: for the table, for an owner, or for the end of a handover.
+	Waiting = 16_384
 	// MaxMessage is the largest request or reply, in encoded bytes.
 	MaxMessage = 4 << 20
 	// MaxState is the largest state of an actor, in encoded bytes.

@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
+	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
@@ -406,5 +408,77 @@ func TestRevokedTurnCallsNobody(t *testing.T) {
 		b.probes.Open("gate")
 		wantError(t, done, connect.CodeUnavailable, sdk.OutcomeNothingHappened, true)
 		b.wantForwarded(t)
+	})
+}
+
+// Over so many calls that wait for an owner one more is refused, and told when to come
+// again; those that wait are served when there is one.
+func TestWaitingCallsAreBounded(t *testing.T) {
+	run(t, func(b *bed) {
+		b.move("")
+		var waiting []<-chan outcome
+		for range limit.Waiting {
+			done := make(chan outcome, 1)
+			go func() {
+				_, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Read(context.Background(), &behaviourv1.ReadRequest{}, sdk.WithoutRetries())
+				done <- outcome{err: err}
+			}()
+			waiting = append(waiting, done)
+		}
+		synctest.Wait()
+		over := b.read(nil)
+		select {
+		case got := <-over:
+			if connect.CodeOf(got.err) != connect.CodeResourceExhausted || sdk.OutcomeOf(got.err) != sdk.OutcomeNothingHappened || sdk.RetryAfter(got.err) < 100*time.Millisecond {
+				t.Errorf("one call more is told %v", got.err)
+			}
+		default:
+			t.Error("one call more waits")
+		}
+		b.move(here)
+		for _, done := range waiting {
+			if got := <-done; got.err != nil && connect.CodeOf(got.err) != connect.CodeResourceExhausted { // of the queue of the one actor
+				t.Fatal(got.err)
+			}
+		}
+		wantSum(t, b.read(nil), 0)
+	})
+}
+
+// Who is refused by a full queue is told when half of it will have left, at its pace.
+func TestFullQueueTellsItsPace(t *testing.T) {
+	run(t, func(b *bed) {
+		const turn, waiting = 4 * time.Millisecond, 2000
+		var all []<-chan outcome
+		for range waiting + 1 {
+			done := make(chan outcome, 1)
+			go func() {
+				_, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Add(context.Background(), &behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Sleep: durationpb.New(turn)}}, sdk.WithoutRetries())
+				done <- outcome{err: err}
+			}()
+			all = append(all, done)
+		}
+		synctest.Wait()
+		var advice time.Duration
+		for range 20 {
+			for range 30 { // more come than leave
+				got := b.add(&behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Sleep: durationpb.New(turn)}})
+				select {
+				case refused := <-got:
+					advice = sdk.RetryAfter(refused.err)
+				default:
+					all = append(all, got)
+				}
+			}
+			time.Sleep(10 * turn)
+		}
+		if want := waiting / 2 * turn; advice < want*9/10 || advice > want*11/10 {
+			t.Errorf("the advice is %v; half of the queue leaves in %v", advice, want)
+		}
+		for _, done := range all {
+			if got := <-done; got.err != nil {
+				t.Fatal(got.err)
+			}
+		}
 	})
 }

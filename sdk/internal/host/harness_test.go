@@ -110,7 +110,7 @@ func (c *cluster) Entry(typ string, shard uint32) *runtimev1.Shard {
 }
 
 func (c *cluster) Await(ctx context.Context, _ string, _ uint32, epoch uint64) error {
-	return c.until(ctx, func() bool { return c.epoch >= epoch })
+	return c.until(ctx, func() bool { return c.epoch >= epoch && c.owner != "" })
 }
 
 func (c *cluster) Active() bool {

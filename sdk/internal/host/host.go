@@ -73,6 +73,8 @@ type Host struct {
 	deadlines *deadline.Queue
 	pool      *pool
 	budget    budget
+	// waiting is how many calls wait outside of the queue of an actor.
+	waiting atomic.Int64
 
 	started atomic.Bool
 	// closing is set once no call from outside is accepted any more.

@@ -110,10 +110,8 @@ func (r *run) known() error {
 	if r.table != nil || slices.Contains(cluster.Types(), r.typ) {
 		return nil
 	}
-	ctx, cancel := r.waiting()
-	defer cancel()
-	if err := cluster.AwaitTable(ctx); err != nil {
-		return ended(err)
+	if err := r.wait(cluster.AwaitTable); err != nil {
+		return err
 	}
 	if types := cluster.Types(); !slices.Contains(types, r.typ) {
 		return fault.UnknownType(r.typ, types)
@@ -189,12 +187,29 @@ func (h *Host) locate(r *run) (*runtimev1.Shard, error) {
 	if entry.GetWorker() != "" {
 		return entry, nil
 	}
-	ctx, cancel := r.waiting()
-	defer cancel()
-	if err := h.cfg.Cluster.Await(ctx, r.typ, r.shard, 0); err != nil {
-		return nil, ended(err)
+	if err := r.wait(r.placed(0)); err != nil {
+		return nil, err
 	}
 	return h.cfg.Cluster.Entry(r.typ, r.shard), nil
+}
+
+// placed waits until the actor's shard has an owner at the given epoch or later.
+func (r *run) placed(epoch uint64) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return r.host.cfg.Cluster.Await(ctx, r.typ, r.shard, epoch)
+	}
+}
+
+// wait does a step that waits, before it is known where the actor lives. So many calls do
+// that at a time; one more is refused.
+func (r *run) wait(step func(context.Context) error) error {
+	defer r.host.waiting.Add(-1)
+	if r.host.waiting.Add(1) > limit.Waiting {
+		return fault.Overloaded()
+	}
+	ctx, cancel := r.waiting()
+	defer cancel()
+	return ended(step(ctx))
 }
 
 // waiting is a context for steps outside the queue of an actor. It always ends, and
@@ -242,7 +257,7 @@ func (r *run) enter() (turn.Verdict, <-chan struct{}, error) {
 		case !alive:
 			continue // the slot was dropped between lookup and arrival
 		case verdict == turn.Refused:
-			return 0, nil, fault.QueueFull(r.typ, r.id, r.table.typ.MaxPending)
+			return 0, nil, slot.full()
 		default:
 			return verdict, nil, nil
 		}
@@ -251,14 +266,18 @@ func (r *run) enter() (turn.Verdict, <-chan struct{}, error) {
 
 // park waits until the shard has been handed over.
 func (r *run) park(over <-chan struct{}) error {
-	ctx, cancel := r.waiting()
-	defer cancel()
-	select {
-	case <-over:
-		return errMoved
-	case <-ctx.Done():
-		return fault.EndedWaiting(ctx.Err())
+	err := r.wait(func(ctx context.Context) error {
+		select {
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	if err != nil {
+		return err
 	}
+	return errMoved
 }
 
 // callerName is the actor that calls from a turn or view; another worker may have sent

@@ -64,11 +64,8 @@ func (r *run) serveLate(call *actor.Call, epoch uint64) {
 		r.fail(err)
 		return
 	}
-	ctx, cancel := r.waiting()
-	err := r.host.cfg.Cluster.Await(ctx, r.typ, r.shard, epoch)
-	cancel()
-	if err != nil {
-		r.fail(ended(err))
+	if err := r.wait(r.placed(epoch)); err != nil {
+		r.fail(err)
 		return
 	}
 	r.serve(call)

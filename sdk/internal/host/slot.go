@@ -10,6 +10,7 @@ import (
 	"github.com/francis-actors/francis/internal/core/gate"
 	"github.com/francis-actors/francis/internal/core/turn"
 	"github.com/francis-actors/francis/internal/deadline"
+	"github.com/francis-actors/francis/internal/fault"
 )
 
 // slot is the place of one actor in a host: the queue before it, and its
@@ -27,6 +28,8 @@ type slot struct {
 	// used is when a run left last.
 	used time.Duration
 	idle deadline.Entry
+	// pace is set while calls are refused.
+	pace *turn.Pace
 	// watched is true while idle is set.
 	watched bool
 
@@ -44,6 +47,9 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 	r.slot = s
 	verdict = s.queue.Arrive(&r.ticket, s.table.typ.MaxPending)
 	if verdict == turn.Refused {
+		if s.pace == nil {
+			s.pace = &turn.Pace{}
+		}
 		return verdict, true
 	}
 	if !r.forwarded && (r.ends || verdict == turn.Queued) {
@@ -59,6 +65,17 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 		r.admitted()
 	}
 	return verdict, true
+}
+
+// full is what a call is told that was refused.
+func (s *slot) full() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	most, after := s.table.typ.MaxPending, time.Duration(0)
+	if s.pace != nil {
+		after = s.pace.Advise(s.table.host.deadlines.Now(), most)
+	}
+	return fault.QueueFull(s.table.typ.Type, s.id, most, after)
 }
 
 // abandon takes r out of the queue and reports whether it was still waiting.
@@ -137,6 +154,12 @@ func (s *slot) leave(t *turn.Ticket[holder]) {
 	s.queue.Leave(t)
 	s.admitNext()
 	s.used = s.table.host.deadlines.Now()
+	if s.pace != nil {
+		s.pace.Leave()
+	}
+	if s.queue.Idle() {
+		s.pace = nil
+	}
 	switch {
 	case !s.queue.Idle():
 	case !s.queue.Open():
