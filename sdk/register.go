@@ -30,8 +30,8 @@ type Registrar interface {
 type Binding struct {
 	procedure string
 	view      bool
-	request   protoreflect.MessageType
-	reply     protoreflect.MessageType
+	request   actor.Message
+	reply     actor.Message
 	run       func(ctx context.Context, instance any, turn actor.Turn, req proto.Message) (proto.Message, error)
 }
 
@@ -81,7 +81,22 @@ func bind[A, Req, Res any, PReq message[Req], PRes message[Res]](
 		}
 		return method(instance.(A), ctx, turn, typed)
 	}
-	return Binding{procedure, view, PReq(nil).ProtoReflect().Type(), PRes(nil).ProtoReflect().Type(), run}
+	return Binding{procedure, view, messageOf[Req, PReq](), messageOf[Res, PRes](), run}
+}
+
+func messageOf[M any, P message[M]]() actor.Message {
+	return actor.Message{
+		New: func() proto.Message { return P(new(M)) },
+		Copy: func(m proto.Message) proto.Message {
+			typed, ok := m.(P)
+			if !ok {
+				return proto.Clone(m) // who receives it says that it is another type
+			}
+			copied := P(new(M))
+			proto.Merge(copied, typed)
+			return copied
+		},
+	}
 }
 
 // Register makes a host serve an actor type with state. Generated code calls it.

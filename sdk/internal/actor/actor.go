@@ -37,9 +37,18 @@ type Type struct {
 type Method struct {
 	contract.Method
 	// Request and Reply are the message types.
-	Request, Reply protoreflect.MessageType
+	Request, Reply Message
 	// Run calls the method. The request is a message of the type Request.
 	Run func(ctx context.Context, instance any, turn Turn, req proto.Message) (proto.Message, error)
+}
+
+// Message is a message type that generated code knows: without reflection an empty
+// message costs no more than its memory.
+type Message struct {
+	// New makes an empty message.
+	New func() proto.Message
+	// Copy copies a message; the copy of a nil pointer is an empty message.
+	Copy func(proto.Message) proto.Message
 }
 
 // Call is a request to one method of one actor.

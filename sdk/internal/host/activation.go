@@ -69,8 +69,9 @@ type activation struct {
 	snapshot proto.Message
 }
 
-// encoding gives equal states equal bytes within one program.
-var encoding = proto.MarshalOptions{Deterministic: true}
+// encoding gives equal states equal bytes within one program. Whether required fields are
+// there is looked at when a state is to be committed.
+var encoding = proto.MarshalOptions{Deterministic: true, AllowPartial: true}
 
 // newActivation makes the activation of the actor that r opens. One with state is
 // loaded.
@@ -186,12 +187,15 @@ func (a *activation) changed(r *run) ([]byte, error) {
 	buffer := scratch.Get().(*[]byte)
 	defer scratch.Put(buffer)
 	data, err := encoding.MarshalAppend((*buffer)[:0], a.state)
+	if err == nil {
+		*buffer = data
+		if bytes.Equal(data, a.encoded) {
+			return nil, nil
+		}
+		err = proto.CheckInitialized(a.state)
+	}
 	if err != nil {
 		return nil, fault.Malformed(connect.CodeInternal, "the state of "+r.name()+" cannot be encoded: "+err.Error())
-	}
-	*buffer = data
-	if bytes.Equal(data, a.encoded) {
-		return nil, nil
 	}
 	if len(data) > r.host.cfg.Limits.State {
 		return nil, fault.TooLarge("the state of "+r.name(), len(data), r.host.cfg.Limits.State)

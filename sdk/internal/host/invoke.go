@@ -319,7 +319,7 @@ func (r *run) copyRequest(call *actor.Call) error {
 		if err := r.checkSize(call, proto.Size(call.Request)); err != nil {
 			return err
 		}
-		r.req = cloned(call.Request)
+		r.req = r.method.Request.Copy(call.Request)
 	} else if err := r.decodeRequest(call); err != nil {
 		return err
 	}
@@ -333,7 +333,7 @@ func (r *run) decodeRequest(call *actor.Call) error {
 	if err := r.checkSize(call, len(call.Body)); err != nil {
 		return err
 	}
-	r.req = r.method.Request.New().Interface()
+	r.req = r.method.Request.New()
 	if err := codec.Unmarshal(call.Codec, call.Body, r.req); err != nil {
 		return fault.Malformed(connect.CodeInvalidArgument, "the request is no "+string(r.method.Desc.Input().FullName())+": "+err.Error())
 	}
@@ -346,14 +346,6 @@ func (r *run) checkSize(call *actor.Call, size int) error {
 		return fault.TooLarge("the request of "+call.Procedure, size, most)
 	}
 	return nil
-}
-
-// cloned is a copy of m, and an empty message for a nil pointer.
-func cloned(m proto.Message) proto.Message {
-	if reflected := m.ProtoReflect(); !reflected.IsValid() {
-		return reflected.New().Interface()
-	}
-	return proto.Clone(m)
 }
 
 // forward sends a call to the worker that owns the shard.

@@ -135,7 +135,7 @@ func (r *run) restored(stored []byte) (answer, error) {
 	if r.codec == peerv1.Codec_CODEC_PROTO {
 		return answer{encoded: stored}, nil
 	}
-	message := r.method.Reply.New().Interface()
+	message := r.method.Reply.New()
 	if err := proto.Unmarshal(stored, message); err != nil {
 		return answer{}, fault.StateMismatch(r.name(), "the reply that was kept for the key does not decode as "+string(r.method.Desc.Output().FullName()))
 	}

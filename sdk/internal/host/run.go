@@ -439,7 +439,7 @@ func (r *run) copyReply(reply proto.Message) (answer, error) {
 		return answer{}, fault.TooLarge("the reply of "+r.method.Procedure, size, most)
 	}
 	if r.codec == 0 {
-		return answer{reply: cloned(reply)}, nil
+		return answer{reply: r.method.Reply.Copy(reply)}, nil
 	}
 	encoded, err := codec.Marshal(r.codec, reply)
 	if err != nil {
