@@ -607,7 +607,7 @@ func TestTwoWorkersAtOneAddress(t *testing.T) {
 // record is the first record of an actor in a shard.
 func record(shard uint32, epoch uint64) *runtimev1.Record {
 	return &runtimev1.Record{
-		Actor:    &runtimev1.Actor{Type: "cart", Id: countedIDs[shard]},
+		Actor:    place(shard).actor(),
 		Fence:    &runtimev1.Fence{Shard: shard, Epoch: epoch},
 		Identity: &runtimev1.Identity{Activation: 7, Sequence: 1},
 		Message:  "test.State", Data: []byte("state"),

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
@@ -230,3 +232,19 @@ func (b *broken) Commit(ctx context.Context, worker string, records []*runtimev1
 
 // seconds is a time in a bubble, since a start.
 func seconds(since time.Time) float64 { return time.Since(since).Seconds() }
+
+// actorType is a type with a contract of its own.
+func actorType(name string) *runtimev1.ActorType { return actorTypeOf(name, "test."+name+".Service") }
+
+func actorTypeOf(name, service string) *runtimev1.ActorType {
+	dot := len(service) - len(".Service")
+	file := &descriptorpb.FileDescriptorProto{
+		Name: &name, Package: new(service[:dot]), Syntax: new("proto3"),
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("Service")}},
+	}
+	files := &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{file}}
+	if _, err := protodesc.NewFiles(files); err != nil {
+		panic(err)
+	}
+	return &runtimev1.ActorType{Name: name, Service: service, Files: files}
+}

@@ -1,83 +1,126 @@
 package engine
 
 import (
-	"container/heap"
-	"context"
 	"flag"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"slices"
-	"strings"
 	"testing"
 	"time"
-
-	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
-	"github.com/francis-actors/francis/internal/core/lease"
-	"github.com/francis-actors/francis/internal/core/placement"
-	"github.com/francis-actors/francis/runtime/store/memory"
 )
 
-// The simulation runs the engine's own transitions, the memory store, and workers
-// made of lease.Holder and placement.Table, on one goroutine and one queue of
-// events: same seed, same run. It kills, pauses and cuts off, delays, repeats and
-// reorders, and after each event it checks what must always hold (invariant_test.go).
+// The simulation is a whole cluster on one goroutine: the engine's own transitions over
+// the memory store, workers that drive the pure cores of a host (turn, gate, keys, chain,
+// lease, placement), and clients. Whatever happens is an event of one queue, and chance
+// comes from one seed: same seed, same run. It kills, pauses and cuts off, delays, repeats
+// and reorders, breaks the store and puts it back, and after each event it checks what
+// must always hold.
+//
+//	simworld      what a run is: trouble, then calm, again and again
+//	simclock      clocks that run at rates of their own, and wall clocks that jump
+//	simnetwork    messages that are late, lost, doubled and out of order
+//	simruntime    the runtime: judge, planner and requests
+//	simstore      the store, its faults and its copies
+//	simworker     the membership of a worker, and how it hands shards over
+//	simhost       calls, and the worker that they find
+//	simturn       the queue of an actor, and one run of one method
+//	simactivation an actor in memory, its gate, its records and its keys
+//	simclient     calls, and what their callers do with the answers
+//	simfaults     what goes wrong
+//	siminvariant  what must hold after every event
+//	simhistory    what must hold of all that callers were told
 //
 //	go test ./runtime/engine -run TestSimulation -sim.seeds 5000
-//	go test ./runtime/engine -run TestSimulation -sim.first 4711 -sim.seeds 1
+//	go test ./runtime/engine -run TestLongSimulation -sim.seeds 20 -timeout 1h -v
 
 var (
-	simSeeds = flag.Int("sim.seeds", 0, "how many seeds TestSimulation runs; 0 is a few hundred, fewer with -short or -race")
-	simTrail = flag.Int("sim.trail", 60, "how many of the last events a failure of TestSimulation prints")
-	simFirst = flag.Uint64("sim.first", 0, "the first seed of TestSimulation")
+	simSeeds = flag.Int("sim.seeds", 0, "how many seeds a simulation runs; 0 is what is right for every test run")
+	simFirst = flag.Uint64("sim.first", 0, "the first seed of a simulation")
+	simHours = flag.Float64("sim.hours", 0, "how many hours a seed of TestLongSimulation lasts; 0 is 72, fewer with -short or -race")
+	simTrail = flag.Int("sim.trail", 100, "how many of the last events a failure prints")
 )
 
-func seeds() int {
-	switch {
-	case *simSeeds > 0:
-		return *simSeeds
-	case testing.Short() || raceEnabled:
-		return 24
-	default:
-		return 240
-	}
-}
-
+// T27, many short seeds: one period of trouble each.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	const lanes = 4
-	for lane := range lanes {
+	seeds := uint64(*simSeeds)
+	switch {
+	case seeds > 0:
+	case testing.Short() || raceEnabled:
+		seeds = 24
+	default:
+		seeds = 240
+	}
+	for lane := range uint64(lanes) {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {
 			t.Parallel()
-			happened, faults := 0, 0
-			for seed := lane; seed < seeds(); seed += lanes {
-				w := run(*simFirst+uint64(seed), rules{})
-				happened, faults = happened+w.happened, faults+w.faults
-				if w.broken != "" {
-					t.Fatalf("%s\n%sreplay: go test ./runtime/engine -run TestSimulation -sim.first %d -sim.seeds 1", w.broken, w.trail(), w.seed)
-				}
+			var sum tally
+			for seed := *simFirst + lane; seed < *simFirst+seeds; seed += lanes {
+				w := simulate(short(seed))
+				sum.add(w.tally)
+				w.report(t, "TestSimulation")
 			}
-			t.Logf("%d events, %d faults", happened, faults)
+			t.Log(sum)
 		})
+	}
+}
+
+// T27, a long one: three days of trouble and recovery.
+func TestLongSimulation(t *testing.T) {
+	t.Parallel()
+	hours := *simHours
+	switch {
+	case hours > 0:
+	case testing.Short() || raceEnabled:
+		hours = 1
+	default:
+		hours = 72
+	}
+	for seed := *simFirst; seed < *simFirst+uint64(max(1, *simSeeds)); seed++ {
+		began := time.Now()
+		w := simulate(long(seed, hours))
+		took := time.Since(began)
+		w.report(t, fmt.Sprintf("TestLongSimulation -timeout 1h -sim.hours %v", hours))
+		t.Logf("seed %d: %v hours: %v; %.0f events/s, %v", seed, hours, w.tally, float64(w.events)/took.Seconds(), took.Round(time.Millisecond))
+		if hours >= 72 && (w.events < 2_000_000 || w.faults < 1_000) {
+			t.Errorf("%v: too little to prove anything", w.tally)
+		}
 	}
 }
 
 // Each rule that the simulation is to protect, switched off: it must notice.
 func TestSimulationNotices(t *testing.T) {
 	t.Parallel()
+	if raceEnabled {
+		t.Skip("one goroutine at a time: the race detector has nothing to find, and makes it ten times slower")
+	}
 	for name, off := range map[string]rules{
-		"no fence: a record is written whoever owns the shard": {noFence: true},
-		"no beat: a decree does not look at the beat":          {noBeat: true},
-		"no lapse: a worker runs until it is told to be dead":  {noLapse: true},
-		"no send: a lease counts from the answer":              {noSend: true},
-		"no grace: the judge counts what it did not watch":     {noOnce: true},
-		"no release: a shard moves without its owner":          {noRelease: true},
+		"a record is written whoever owns the shard":           {noFence: true},
+		"a decree does not look at the beat":                   {noBeat: true},
+		"a worker runs until it is told to be dead":            {noLapse: true},
+		"a lease counts from the answer":                       {noSend: true},
+		"a lease does not count while the machine sleeps":      {noSleep: true},
+		"the judge counts what it did not watch":               {noOnce: true},
+		"a runtime that starts goes on counting":               {noGrace: true},
+		"a shard moves without its owner":                      {noRelease: true},
+		"replies do not wait for commits":                      {noGate: true},
+		"a record is recognised by its version":                {byVersion: true},
+		"two records are in flight":                            {twoInFlight: true},
+		"a record that is refused at the second time is known": {noDoubt: true},
+		"an actor is opened while a record is unanswered":      {noRetire: true},
+		"a shard is owned until its release is answered":       {noGive: true},
+		"the lease is not looked at after a load":              {noRecheck: true},
+		"keys are not looked at":                               {noKeys: true},
+		"whatever is unknown is sent again":                    {resend: true},
+		"the last attempt decides what a caller is told":       {lastOnly: true},
+		"a store that was put back is believed":                {noMark: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(400) {
-				if w := run(seed, off); w.broken != "" {
-					t.Logf("noticed with seed %d: %s", seed, w.broken)
+				p := short(seed)
+				p.off = off
+				if w := simulate(p); w.broken != "" {
+					t.Logf("noticed with seed %d, after %v: %s", seed, w.tally, w.broken)
 					return
 				}
 			}
@@ -90,348 +133,31 @@ func TestSimulationNotices(t *testing.T) {
 func TestSimulationRepeats(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3) {
-		first, second := run(seed, rules{}), run(seed, rules{})
-		if first.happened != second.happened || first.trail() != second.trail() {
-			t.Errorf("seed %d: %d events, then %d", seed, first.happened, second.happened)
+		p := short(seed)
+		first := simulate(p)
+		p.recorded = true
+		second, third := simulate(p), simulate(p)
+		if first.tally != second.tally || second.trail.String() != third.trail.String() {
+			t.Errorf("seed %d: %v, then %v", seed, first.tally, second.tally)
 		}
 	}
 }
 
-// rules are what is switched off.
-type rules struct{ noFence, noBeat, noLapse, noSend, noRelease, noOnce bool }
-
-// event is something that happens at a time. Events of the same time happen in the
-// order in which they were made.
-type event struct {
-	at     time.Duration
-	number int
-	what   string
-	happen func()
-}
-
-type events []event
-
-func (q events) Len() int { return len(q) }
-func (q events) Less(i, j int) bool {
-	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].number < q[j].number
-}
-func (q events) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *events) Push(e any)   { *q = append(*q, e.(event)) }
-func (q *events) Pop() any {
-	last := len(*q) - 1
-	e := (*q)[last]
-	*q = (*q)[:last]
-	return e
-}
-
-// moment is something that happened.
-type moment struct {
-	at   time.Duration
-	what string
-}
-
-// world is one run.
-type world struct {
-	seed   uint64
-	rules  rules
-	random *rand.Rand
-	lease  time.Duration
-	// now is the true time, which nobody in the world can read.
-	now      time.Duration
-	queue    events
-	made     int
-	faults   int
-	calm     bool
-	store    *recorder
-	control  *control
-	workers  []*process
-	born     int
-	trace    []moment
-	broken   string
-	happened int
-	// known are the entries of the store as they were checked last. placed is true
-	// when they may be others since, learned when a worker may run something that it
-	// could not run before.
-	known           [allShards]*runtimev1.Shard
-	placed, learned bool
-}
-
-// place is a shard, counted through all types.
-type place int
-
-const allShards = 2 * placement.Shards
-
-func placeOf(shard *runtimev1.Shard) place {
-	return place(slices.Index(types, shard.GetType())*placement.Shards + int(shard.GetShard()))
-}
-
-func (p place) typ() string    { return types[p/placement.Shards] }
-func (p place) number() uint32 { return uint32(p % placement.Shards) }
-
-// types are the actor types of the world.
-var types = []string{"cart", "user"}
-
-// run lets a world be: twenty leases of trouble, then twelve to recover.
-func run(seed uint64, off rules) *world {
-	w := &world{seed: seed, rules: off, random: rand.New(rand.NewPCG(seed, 3))}
-	w.lease = []time.Duration{2 * time.Second, 5 * time.Second, 60 * time.Second}[w.random.IntN(3)]
-	w.store = newRecorder(w, memory.New())
-	w.startRuntime()
-	for range 3 + w.random.IntN(2) {
-		w.spawn()
-	}
-	w.after(w.upTo(w.lease), "trouble", w.trouble)
-	w.until(20 * w.lease)
-	w.calmDown()
-	w.until(32 * w.lease)
-	w.checkRecovered()
-	return w
-}
-
-func (w *world) until(end time.Duration) {
-	for w.broken == "" && len(w.queue) > 0 && w.queue[0].at <= end {
-		e := heap.Pop(&w.queue).(event)
-		w.now = e.at
-		w.happened++
-		w.remember(e.what)
-		e.happen()
-		w.check()
-	}
-}
-
-// after makes an event.
-func (w *world) after(d time.Duration, what string, happen func()) {
-	w.made++
-	heap.Push(&w.queue, event{at: w.now + d, number: w.made, what: what, happen: happen})
-}
-
-// upTo is a time in [0, d).
-func (w *world) upTo(d time.Duration) time.Duration {
-	return time.Duration(w.random.Int64N(int64(max(d, 1))))
-}
-
-func (w *world) chance(percent int) bool { return w.random.IntN(100) < percent }
-
-// delay is how long a message travels: not long as a rule, sometimes for a part of
-// the lease, now and then for several.
-func (w *world) delay() time.Duration {
-	d := time.Millisecond + w.upTo(4*time.Millisecond)
-	switch {
-	case w.calm:
-	case w.chance(1):
-		d += w.upTo(3 * w.lease)
-	case w.chance(5):
-		d += w.upTo(w.lease / 2)
-	}
-	return d
-}
-
-func (w *world) notef(format string, args ...any) {
-	w.remember(fmt.Sprintf(format, args...))
-}
-
-// remember keeps what happened for the trail.
-func (w *world) remember(what string) {
-	w.trace = append(w.trace, moment{w.now, what})
-	if len(w.trace) > 2**simTrail {
-		w.trace = append(w.trace[:0], w.trace[*simTrail:]...)
-	}
-}
-
-// trail is what happened last.
-func (w *world) trail() string {
-	var trail strings.Builder
-	for _, m := range w.trace[max(0, len(w.trace)-*simTrail):] {
-		fmt.Fprintf(&trail, "%14v  %s\n", m.at, m.what)
-	}
-	return trail.String()
-}
-
-func (w *world) failf(format string, args ...any) {
+// report prints a failure, and what led to it: the seed runs again for that.
+func (w *world) report(t *testing.T, test string) {
+	t.Helper()
 	if w.broken == "" {
-		w.broken = fmt.Sprintf("seed %d, lease %v, at %v: ", w.seed, w.lease, w.now) + fmt.Sprintf(format, args...)
-	}
-}
-
-// trouble does something bad, and again.
-func (w *world) trouble() {
-	if w.calm {
 		return
 	}
-	w.after(w.upTo(2*w.lease), "trouble", w.trouble)
-	w.faults++
-	long := w.lease/4 + w.upTo(3*w.lease)
-	p := w.workers[w.random.IntN(len(w.workers))]
-	switch w.random.IntN(9) {
-	case 0:
-		w.notef("kill %s", p.name)
-		p.ended = true
-		w.after(w.upTo(2*w.lease), "spawn", w.spawn)
-	case 1, 2:
-		w.notef("pause %s for %v", p.name, long)
-		p.paused = w.now + long
-	case 3:
-		w.notef("cut %s off for %v", p.name, long)
-		p.deaf, p.mute = w.now+long, w.now+long
-	case 4:
-		w.notef("%s hears nothing for %v", p.name, long)
-		p.deaf = w.now + long
-	case 5:
-		w.notef("%s is not heard for %v", p.name, long)
-		p.mute = w.now + long
-	case 6:
-		w.notef("restart the runtime in %v", long)
-		w.control = nil
-		w.after(w.upTo(long), "start the runtime", w.startRuntime)
-	case 7:
-		w.notef("pause the runtime for %v", long)
-		if w.control != nil {
-			w.control.pause(w.now + long)
-		}
-	case 8:
-		p.shutDown()
-	}
+	again := w.plan
+	again.recorded = true
+	t.Fatalf("%s\n%sreplay: go test ./runtime/engine -run %s -sim.first %d -sim.seeds 1", w.broken, simulate(again).trail.String(), test, w.seed)
 }
 
-// calmDown ends all trouble.
-func (w *world) calmDown() {
-	w.calm = true
-	for _, p := range w.workers {
-		p.paused, p.deaf, p.mute = 0, 0, 0
-	}
-	if w.control == nil {
-		w.startRuntime()
-	}
-	w.control.pause(w.now)
-	w.spawn()
-}
-
-// control is the runtime: the engine's transitions, called one by one.
-type control struct {
-	world   *world
-	engine  *Engine
-	judge   *lease.Judge
-	rate    float64
-	started time.Duration
-	paused  time.Duration
-	// rested is the time of all pauses.
-	rested time.Duration
-}
-
-func (w *world) startRuntime() {
-	if w.control != nil {
-		return
-	}
-	engine, err := New(Config{Store: w.store, Lease: w.lease, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		panic(err)
-	}
-	engine.newID = func() string { w.born++; return fmt.Sprintf("w%d", w.born) }
-	engine.board = newBoard(fmt.Sprint(w.now))
-	if !engine.load(context.Background()) {
-		panic("the memory store cannot be read")
-	}
-	w.control = &control{world: w, engine: engine, judge: lease.NewJudge(w.judgeTick()), rate: w.rate(), started: w.now}
-	w.control.tick()
-	w.control.wake()
-}
-
-// pause lets the runtime rest until a time, earlier or later than it does already.
-func (c *control) pause(until time.Duration) {
-	c.rested += until - max(c.world.now, c.paused)
-	c.paused = until
-}
-
-// ran is for how long the runtime has run, without its pauses.
-func (c *control) ran() time.Duration {
-	return c.world.now - c.started - c.rested + max(0, c.paused-c.world.now)
-}
-
-// rate is how fast a clock runs.
-func (w *world) rate() float64 { return 0.9 + 0.2*w.random.Float64() }
-
-// after makes an event of this runtime: it does not happen when the runtime is gone,
-// and later when it is paused.
-func (c *control) after(d time.Duration, what string, happen func()) {
-	w := c.world
-	w.after(d, what, func() {
-		switch {
-		case w.control != c:
-		case w.now < c.paused:
-			c.after(c.paused-w.now, what, happen)
-		default:
-			happen()
-			c.attend()
-		}
-	})
-}
-
-// judgeTick is what the judge counts at most between two readings.
-func (w *world) judgeTick() time.Duration {
-	if w.rules.noOnce {
-		return time.Hour
-	}
-	return lease.Tick(w.lease)
-}
-
-// attend does what the planner's loop does: it plans when it is woken.
-func (c *control) attend() {
-	select {
-	case <-c.engine.woken:
-		c.wake()
-	default:
-	}
-}
-
-// wake plans soon, sometimes on what is old by then.
-func (c *control) wake() {
-	w := c.world
-	c.after(w.upTo(20*time.Millisecond), "settle", func() {
-		if w.chance(50) {
-			if err := c.engine.settle(context.Background()); err != nil {
-				w.failf("settle: %v", err)
-			}
-			return
-		}
-		table := c.engine.board.table()
-		if plan := table.Plan(c.engine.cfg.MovesInFlight); len(plan) > 0 {
-			c.after(w.upTo(50*time.Millisecond), "carry out an old plan", func() {
-				if err := c.engine.carryOut(context.Background(), table, plan); err != nil {
-					w.failf("carry out: %v", err)
-				}
-				c.engine.wake()
-			})
-		}
-	})
-}
-
-// tick is one session of the judge. Reading takes its time, and so may the decree.
-func (c *control) tick() {
-	w := c.world
-	interval := time.Duration(float64(lease.Tick(w.lease)) / c.rate)
-	c.after(interval, "tick", func() {
-		began, ended := c.clock()-w.upTo(interval/8), c.clock()+w.upTo(interval/8)
-		times := []time.Duration{began, ended}
-		reading, err := c.engine.look(context.Background(), func() time.Duration { now := times[0]; times = times[1:]; return now })
-		if err != nil {
-			w.failf("look: %v", err)
-		}
-		decrees := c.judge.Read(reading)
-		if len(decrees) == 0 || w.chance(50) {
-			c.execute(decrees)
-			return
-		}
-		c.after(w.upTo(w.lease), "a late decree", func() { c.execute(decrees) })
-	})
-}
-
-func (c *control) execute(decrees []lease.Decree) {
-	if err := c.engine.execute(context.Background(), decrees); err != nil {
-		c.world.failf("execute: %v", err)
-	}
-	c.tick()
-}
-
-func (c *control) clock() time.Duration {
-	return time.Hour + time.Duration(float64(c.world.now-c.started)*c.rate)
+// rules are what is switched off, or added.
+type rules struct {
+	noFence, noBeat, noLapse, noSend, noSleep, noOnce, noGrace, noRelease bool
+	noGate, byVersion, twoInFlight, noDoubt, noRetire, noKeys, noMark     bool
+	noGive, noRecheck                                                     bool
+	resend, lastOnly                                                      bool
 }

@@ -1,9 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
@@ -13,404 +14,484 @@ import (
 	"github.com/francis-actors/francis/internal/fault"
 )
 
-// process is a worker: it joins, announces, renews, watches, gives shards back when
-// it is asked to, counts in its actors, and leaves.
+// process is a worker, from its start to its end: it joins, announces, renews, watches,
+// gives shards back when it is asked to, and leaves. What sdk/internal/member does on
+// goroutines, it does event by event.
 type process struct {
 	world *world
 	name  string
-	// rate and offset are its clock.
-	rate   float64
-	offset time.Duration
-	// ended, paused, deaf and mute are its troubles: for good, or until a time.
-	ended              bool
-	paused, deaf, mute time.Duration
-	leaving            bool
+	// rate and offset are its clock, and slept is how long it was suspended.
+	rate          float64
+	offset, slept time.Duration
+	// ended and paused are its troubles: for good, or until a time.
+	ended  bool
+	paused time.Duration
+	// leaving is set once it hands its shards over for good, closing when its host takes
+	// no calls from outside any more.
+	leaving, closing bool
 
-	*membership
+	// session is the present membership; nil before the first.
+	session *session
+	table   *placement.Table
+	// mark is the highest that it has seen of how far the store has come.
+	mark []byte
+	// handing are the shards that are being handed over, parked those of them whose calls
+	// from outside wait. given are the epochs at which shards were given away: nobody
+	// owns them from then on, until a later one is known.
+	handing, parked [allShards]bool
+	given           [allShards]uint64
+
+	slots   map[place]*seat
+	waiting []waiter
 }
 
-// membership is what a process knows under one worker id.
-type membership struct {
-	id     string
-	holder *lease.Holder
-	table  *placement.Table
+// session is one membership, from joining to death or departure.
+type session struct {
+	process *process
+	id      string
+	holder  *lease.Holder
+	// era is that of the store when it began.
+	era    int
 	cursor string
 	// asked counts the questions of Watch: only the last answer counts.
 	asked     int
 	announced bool
-	// left is true once it has said that it leaves: what it is given then, it never
-	// runs.
-	left bool
-	// released is the highest epoch of each shard that it gave back.
-	released [allShards]uint64
-	// owned are the shards that it may run, as far as it knows.
-	owned []*runtimev1.Shard
-	// counters are the actors in memory, one for each shard and epoch.
-	counters map[place]*counter
-}
-
-// counter is an actor whose state is how often it was told to count.
-type counter struct {
-	epoch    uint64
-	loaded   bool
-	waiting  bool
-	identity *runtimev1.Identity
-	next     *runtimev1.Identity
-	value    uint64
+	over      bool
+	// unanswered are the records that were sent.
+	unanswered []*batch
 }
 
 // spawn starts a process.
 func (w *world) spawn() {
-	p := &process{world: w, name: fmt.Sprintf("p%d", len(w.workers)+1), rate: w.rate(), offset: w.upTo(time.Hour)}
+	w.spawned++
+	p := &process{
+		world: w, name: fmt.Sprintf("p%d", w.spawned), rate: w.rate(), offset: w.upTo(time.Hour),
+		table: new(placement.Table), slots: map[place]*seat{},
+	}
 	w.workers = append(w.workers, p)
 	p.join()
 }
 
-func (p *process) clock() time.Duration {
-	return p.offset + time.Duration(float64(p.world.now)*p.rate)
-}
-
-// wait is how long until its clock shows a time.
-func (p *process) wait(local time.Duration) time.Duration {
-	return time.Duration(float64(max(0, local-p.clock()))/p.rate) + 1
-}
-
-// after makes an event of this process under its present membership.
-func (p *process) after(d time.Duration, what string, happen func()) {
-	w, m := p.world, p.membership
-	w.after(d, p.name+" "+what, func() {
-		switch {
-		case p.ended || p.membership != m:
-		case w.now < p.paused:
-			p.after(p.paused-w.now, what, happen)
-		default:
-			happen()
-		}
-	})
-}
-
-// ask sends a request to the runtime, perhaps twice, and brings the answers back.
-func ask[Answer any](p *process, what string, request func(*Engine) (Answer, error), answered func(Answer, error)) {
-	w, m := p.world, p.membership
-	reply := func(answer Answer, err error) {
-		if w.now < p.deaf || w.lost() || p.membership != m {
-			return
-		}
-		p.after(w.delay(), "is answered: "+what, func() {
-			if w.now >= p.deaf {
-				answered(answer, err)
-			}
-		})
-	}
-	if w.now < p.mute || w.lost() {
-		return
-	}
-	for range w.copies() {
-		w.after(w.delay(), p.name+" is heard: "+what, func() { p.reach(what, func(e *Engine) { reply(request(e)) }) })
-	}
-}
-
-// reach is a request that arrives where the runtime should be.
-func (p *process) reach(what string, request func(*Engine)) {
+// end ends a process at once, and starts another one if few are left.
+func (p *process) end() {
 	w := p.world
-	if w.control == nil || w.now < p.mute {
-		return
+	p.ended = true
+	w.workers = slices.DeleteFunc(w.workers, func(other *process) bool { return other == p })
+	w.network.forget(p.name)
+	if len(w.workers) < 5 {
+		w.after(w.upTo(2*w.lease), "spawn", w.spawn)
 	}
-	control := w.control
-	control.after(0, p.name+" is served: "+what, func() { request(control.engine) })
 }
 
-func (w *world) lost() bool { return !w.calm && w.chance(2) }
+// at implements subject.
+func (p *process) at(time.Duration) (bool, time.Duration) { return !p.ended, p.paused }
 
-func (w *world) copies() int {
-	if !w.calm && w.chance(5) {
-		return 2
+func (s *session) at(time.Duration) (bool, time.Duration) {
+	return !s.process.ended && !s.over, s.process.paused
+}
+
+func (p *process) attend() {}
+func (s *session) attend() {}
+
+func (p *process) String() string { return p.name }
+func (s *session) String() string { return s.id }
+
+// pause suspends the process.
+func (p *process) pause(d time.Duration) {
+	w := p.world
+	p.slept += w.now + d - max(w.now, p.paused)
+	p.paused = w.now + d
+}
+
+// clock is the time since boot, which goes on while the process is suspended.
+func (p *process) clock() time.Duration {
+	local := p.offset + time.Duration(float64(p.world.now)*p.rate)
+	if p.world.off.noSleep {
+		local -= p.slept
 	}
-	return 1
+	return local
+}
+
+// until is how long until the clock shows a time.
+func (p *process) until(local time.Duration) time.Duration {
+	return time.Duration(float64(max(0, local-p.clock()))/p.rate) + 1
 }
 
 // join asks for a membership until there is one.
 func (p *process) join() {
-	p.membership = nil
-	p.tryToJoin()
-}
-
-func (p *process) tryToJoin() {
-	sent := p.clock()
-	ask(p, "join", func(e *Engine) (Membership, error) { return e.Admit(context.Background()) }, func(member Membership, err error) {
-		if err == nil {
-			p.become(member, sent)
+	w, before, sent := p.world, p.session, p.clock()
+	ask(p, p, "join", func(e *Engine) (Membership, error) { return e.Admit(context.Background()) }, func(member Membership, err error) {
+		if err == nil && p.session == before {
+			p.begin(member, sent)
 		}
 	})
-	p.after(p.world.lease/2, "joins again", p.tryToJoin)
-}
-
-func (p *process) become(member Membership, sent time.Duration) {
-	p.membership = &membership{
-		id: member.WorkerID, holder: lease.NewHolder(sent, member.Lease), table: new(placement.Table),
-		counters: map[place]*counter{},
-	}
-	p.world.notef("%s is %s", p.name, p.id)
-	p.announce()
-	p.renew()
-	p.watch()
-	p.count()
-	if p.leaving {
-		p.giveUp()
-	}
-}
-
-func (p *process) announce() {
-	req := &runtimev1.AnnounceRequest{Address: p.name + ":1"}
-	for _, typ := range types {
-		req.Types = append(req.Types, actorType(typ))
-	}
-	ask(p, "announce", func(e *Engine) (any, error) { return e.Worker(p.worker()).Announce(context.Background(), req) }, func(_ any, err error) {
-		p.announced = p.announced || err == nil
-		p.mind(err)
-	})
-	p.after(p.world.lease/4, "announces again", func() {
-		if !p.announced {
-			p.announce()
+	w.afterOf(p, w.lease/2, "joins again", func() {
+		if p.session == before && !p.leaving {
+			p.join()
 		}
 	})
 }
 
-// worker is the id under which a request is made: the membership may have changed
-// when it arrives, but then its answer is not looked at.
-func (p *process) worker() string {
-	if p.membership == nil {
-		return "nobody"
-	}
-	return p.id
+// begin begins a membership, which was asked for at the time sent.
+func (p *process) begin(member Membership, sent time.Duration) {
+	p.session = &session{process: p, id: member.WorkerID, holder: lease.NewHolder(sent, member.Lease), era: p.world.history.era}
+	p.world.notef("%s is %s", p.name, member.WorkerID)
+	p.wake()
+	p.session.announce()
+	p.session.renew()
 }
 
-// mind joins again when an error says that the worker is dead.
-func (p *process) mind(err error) {
+var announced = []*runtimev1.ActorType{actorType(types[0]), actorType(types[1])}
+
+func (s *session) announce() {
+	req := &runtimev1.AnnounceRequest{Address: s.process.name + ":1", Types: announced}
+	ask(s.process, s, "announce", func(e *Engine) (any, error) {
+		if !s.process.world.control.loaded() {
+			return nil, fault.RuntimeStopping()
+		}
+		return e.Worker(s.id).Announce(context.Background(), req)
+	}, func(_ any, err error) {
+		s.mind(err)
+		if err == nil && !s.announced {
+			s.announced = true
+			s.watch()
+		}
+	})
+	s.process.world.afterOf(s, s.process.world.lease/4, "announces again", func() {
+		if !s.announced {
+			s.announce()
+		}
+	})
+}
+
+// mind ends the session when an error says that the worker is dead.
+func (s *session) mind(err error) {
 	if fault.Detail(err).GetReason() == francisv1.Reason_REASON_WORKER_DEAD {
-		p.die()
+		s.die()
 	}
 }
 
-func (p *process) die() {
-	if p.leaving {
-		p.ended = true
+func (s *session) die() {
+	if s.over {
 		return
 	}
-	p.join()
+	s.process.world.checkDead(s)
+	s.end()
+	if s.process.leaving {
+		s.process.end()
+		return
+	}
+	s.process.join()
 }
 
-func (p *process) renew() {
-	renewal, id := p.holder.Send(p.clock()), p.id
-	ask(p, "renew", func(e *Engine) (*runtimev1.RenewResponse, error) {
-		return e.Worker(id).Renew(context.Background(), nil)
+// end drops what belongs to the session. Nothing starts in it any more.
+func (s *session) end() {
+	p := s.process
+	s.over = true
+	s.holder.Die()
+	for at := range place(allShards) {
+		if p.entry(at).GetWorker() == s.id {
+			p.revoke(at)
+		}
+	}
+	p.handing, p.parked = [allShards]bool{}, [allShards]bool{}
+	for _, b := range slices.Clone(s.unanswered) {
+		s.lost(b)
+	}
+	p.wake()
+}
+
+func (s *session) renew() {
+	p := s.process
+	w, renewal, mark, seen := p.world, s.holder.Send(p.clock()), p.shown(), p.mark
+	ask(p, s, "renew", func(e *Engine) (*runtimev1.RenewResponse, error) {
+		answer, err := e.Worker(s.id).Renew(context.Background(), &runtimev1.RenewRequest{Mark: mark})
+		if err == nil && !answer.GetDead() {
+			w.checkBelief(p, seen)
+		}
+		return answer, err
 	}, func(answer *runtimev1.RenewResponse, err error) {
 		switch {
-		case err != nil:
-			p.holder.Failed(renewal)
 		case answer.GetDead():
-			p.holder.Die()
-			p.die()
+			s.die()
+		case err != nil:
+			s.holder.Failed(renewal)
+			s.mind(err)
 		default:
-			if p.world.rules.noSend {
-				renewal.Sent = p.clock()
-			}
-			p.holder.Accepted(renewal, p.world.lease)
-			p.world.learned = true
+			s.renewed(renewal)
 		}
 	})
-	p.after(p.wait(p.holder.Renews()), "renews", p.renew)
+	w.afterOf(s, p.until(s.holder.Renews()), "renews", s.renew)
 }
 
-// watch asks for the table, several times in a lease.
-func (p *process) watch() {
-	p.asked++
-	number, cursor := p.asked, p.cursor
-	ask(p, "watch", func(e *Engine) (*runtimev1.WatchResponse, error) {
-		answer, _ := e.board.since(cursor)
-		return answer, nil
-	}, func(answer *runtimev1.WatchResponse, _ error) {
-		if number == p.asked && answer != nil {
-			p.cursor = answer.GetCursor()
-			p.learn(answer)
-		}
-	})
-	p.after(p.world.lease/20+p.world.upTo(p.world.lease/10), "watches", p.watch)
-}
-
-// learn merges a change and gives back what others shall have.
-func (p *process) learn(change *runtimev1.WatchResponse) {
-	p.table = p.table.Merge(change)
-	p.claim()
-	var moving []*runtimev1.Shard
-	for _, shard := range p.owned {
-		if next := shard.GetNext(); next != "" && next != p.id {
-			moving = append(moving, shard)
-		}
+func (s *session) renewed(renewal lease.Renewal) {
+	p := s.process
+	lapsed := s.holder.State(p.clock()) != lease.Active
+	if p.world.off.noSend {
+		renewal.Sent = p.clock()
 	}
-	if len(moving) > 0 && !p.leaving {
-		p.after(p.world.upTo(p.world.lease/10), "releases", func() { p.release(moving) })
+	s.holder.Accepted(renewal, p.world.lease)
+	if lapsed {
+		p.checkEntitled()
+		p.wake()
 	}
 }
 
-// claim finds out what it owns.
-func (p *process) claim() {
-	p.world.learned = true
-	p.owned = nil
-	for _, typ := range types {
-		for _, shard := range p.table.Shards(typ) {
-			if shard.GetWorker() == p.id && p.released[placeOf(shard)] < shard.GetEpoch() {
-				p.owned = append(p.owned, shard)
+// shown is the mark that the process shows with a request.
+func (p *process) shown() []byte {
+	if p.world.off.noMark {
+		return nil
+	}
+	return p.mark
+}
+
+// saw takes a mark over if it is higher.
+func (p *process) saw(mark []byte) {
+	if bytes.Compare(mark, p.mark) > 0 {
+		p.mark = mark
+	}
+}
+
+// watch follows the table by a long poll.
+func (s *session) watch() {
+	p := s.process
+	w := p.world
+	s.asked++
+	number, cursor := s.asked, s.cursor
+	learn := func(change *runtimev1.WatchResponse, err error) {
+		if number != s.asked {
+			return
+		}
+		s.mind(err)
+		if err != nil || s.over {
+			return
+		}
+		s.cursor = change.GetCursor()
+		p.learn(change)
+		s.watch()
+	}
+	if w.connected(p.name, theRuntime) && !w.lost() {
+		w.after(w.delay(), "watch", func() {
+			c := w.control
+			if c == nil || !w.connected(p.name, theRuntime) {
+				return
 			}
-		}
-	}
-}
-
-// runs reports whether it may run its shards now.
-func (p *process) runs() bool {
-	if p.ended || p.membership == nil || p.left {
-		return false
-	}
-	state := p.holder.State(p.clock())
-	return state == lease.Active || p.world.rules.noLapse && state == lease.Lapsed
-}
-
-// release gives shards back until it is answered.
-func (p *process) release(shards []*runtimev1.Shard) {
-	req := &runtimev1.ReleaseRequest{Leaving: p.leaving}
-	for _, shard := range shards {
-		p.released[placeOf(shard)] = max(p.released[placeOf(shard)], shard.GetEpoch())
-		req.Releases = append(req.Releases, &runtimev1.ReleaseRequest_Release{
-			Type: shard.GetType(), Fence: &runtimev1.Fence{Shard: shard.GetShard(), Epoch: shard.GetEpoch()},
+			c.watch(s, cursor, func(change *runtimev1.WatchResponse, err error) {
+				if w.lost() || !w.connected(theRuntime, p.name) {
+					return
+				}
+				w.afterOf(s, w.delay(), "is answered: watch", func() {
+					if w.connected(theRuntime, p.name) {
+						learn(change, err)
+					}
+				})
+			})
 		})
 	}
-	p.claim()
-	p.sendRelease(req, new(bool))
-}
-
-func (p *process) sendRelease(req *runtimev1.ReleaseRequest, done *bool) {
-	id := p.id
-	ask(p, "release", func(e *Engine) (*runtimev1.ReleaseResponse, error) {
-		return e.Worker(id).Release(context.Background(), req)
-	}, func(answer *runtimev1.ReleaseResponse, err error) {
-		*done = *done || err == nil
-		p.learn(&runtimev1.WatchResponse{Shards: answer.GetShards()})
-		p.mind(err)
-	})
-	p.after(p.world.lease/4, "releases again", func() {
-		if !*done {
-			p.sendRelease(req, done)
+	w.afterOf(s, w.lease/2, "watches again", func() {
+		if number == s.asked {
+			s.watch()
 		}
 	})
 }
 
-// shutDown makes the process leave in order.
+// entry is what the table says of a shard.
+func (p *process) entry(at place) *runtimev1.Shard { return p.table.Shard(at.typ(), at.number()) }
+
+// owner is who owns a shard, as far as the process knows; empty for nobody.
+func (p *process) owner(at place) string {
+	entry := p.entry(at)
+	if p.given[at] >= entry.GetEpoch() && !p.world.off.noGive {
+		return ""
+	}
+	return entry.GetWorker()
+}
+
+// owns reports whether the process owns a shard, as far as it knows.
+func (p *process) owns(at place) bool { return p.session != nil && p.owner(at) == p.session.id }
+
+// active reports whether the process may start something.
+func (p *process) active() bool {
+	if p.session == nil || p.session.over {
+		return false
+	}
+	state := p.session.holder.State(p.clock())
+	return state == lease.Active || p.world.off.noLapse && state == lease.Lapsed
+}
+
+// entitled reports whether the process may run the actors of a shard.
+func (p *process) entitled(at place) bool { return p.active() && p.owns(at) }
+
+func (p *process) checkEntitled() {
+	for at := range place(allShards) {
+		p.world.checkEntitled(p, at)
+	}
+}
+
+// learn merges a change of the table, and does what it means for this worker.
+func (p *process) learn(change *runtimev1.WatchResponse) {
+	p.saw(change.GetMark())
+	before := p.table
+	p.table = before.Merge(change)
+	p.wake()
+	if p.session == nil {
+		return
+	}
+	var moving []place
+	for _, shard := range change.GetShards() {
+		at := placeOf(shard)
+		had, has := before.Shard(at.typ(), at.number()), p.entry(at)
+		switch {
+		case had.GetWorker() == p.session.id && (has.GetWorker() != p.session.id || has.GetEpoch() != had.GetEpoch()):
+			p.revoke(at)
+		case has.GetWorker() == p.session.id && has.GetNext() != "":
+			moving = append(moving, at)
+		}
+		p.world.checkEntitled(p, at)
+	}
+	p.handOver(moving)
+}
+
+// handOver gives shards to the workers that shall have them next. Each once at a time;
+// one that has come back meanwhile to go on elsewhere goes then.
+func (p *process) handOver(moving []place) {
+	moving = slices.DeleteFunc(moving, func(at place) bool { return p.handing[at] })
+	s := p.session
+	if len(moving) == 0 || p.leaving || s == nil || s.over {
+		return
+	}
+	epochs := p.epochs(moving)
+	p.release(moving, func() {
+		again := slices.DeleteFunc(moving, func(at place) bool {
+			now := p.entry(at)
+			return now.GetEpoch() <= epochs[at] || !p.owns(at) || now.GetNext() == ""
+		})
+		p.handOver(again)
+	})
+}
+
+func (p *process) epochs(of []place) map[place]uint64 {
+	epochs := map[place]uint64{}
+	for _, at := range of {
+		epochs[at] = p.entry(at).GetEpoch()
+	}
+	return epochs
+}
+
+// release empties shards, gives them back, and lets the calls that wait for them follow.
+// When the grace ends first it gives them back all the same.
+func (p *process) release(shards []place, done func()) {
+	req := &runtimev1.ReleaseRequest{Leaving: p.leaving}
+	for _, at := range shards {
+		p.handing[at], p.parked[at] = true, true
+		req.Releases = append(req.Releases, &runtimev1.ReleaseRequest_Release{
+			Type: at.typ(), Fence: &runtimev1.Fence{Shard: at.number(), Epoch: p.entry(at).GetEpoch()},
+		})
+	}
+	p.empty(shards, func() {
+		for i, at := range shards {
+			p.given[at], p.parked[at] = max(p.given[at], req.GetReleases()[i].GetFence().GetEpoch()), false
+		}
+		p.wake()
+		p.session.giveBack(req, func() {
+			for _, at := range shards {
+				p.handing[at] = false
+			}
+			done()
+		})
+	})
+}
+
+// empty ends the activations of shards, within a grace.
+func (p *process) empty(shards []place, done func()) {
+	ends := p.world.now + 2*p.world.lease
+	left := func() bool {
+		return slices.ContainsFunc(shards, func(at place) bool { return p.slots[at] != nil && !p.slots[at].empty() })
+	}
+	for _, at := range shards {
+		if s := p.slots[at]; s != nil && !s.empty() {
+			s.end()
+		}
+	}
+	s := p.session
+	p.await(waiter{
+		ready: func() bool { return !left() || p.world.now >= ends },
+		over:  func() bool { return s.over },
+		then: func() {
+			for _, at := range shards {
+				p.revoke(at)
+			}
+			done()
+		},
+	})
+	if left() {
+		p.world.afterOf(s, 2*p.world.lease, "has waited for its turns to end", p.wake)
+	}
+}
+
+// giveBack sends a release until it is answered.
+func (s *session) giveBack(req *runtimev1.ReleaseRequest, done func()) {
+	p, answered := s.process, false
+	var send func()
+	send = func() {
+		if answered {
+			return
+		}
+		ask(p, s, "release", func(e *Engine) (*runtimev1.ReleaseResponse, error) {
+			if !p.world.control.loaded() {
+				return nil, fault.RuntimeStopping()
+			}
+			return e.Worker(s.id).Release(context.Background(), req)
+		}, func(answer *runtimev1.ReleaseResponse, err error) {
+			s.mind(err)
+			if err != nil || answered || s.over {
+				return
+			}
+			answered = true
+			p.learn(&runtimev1.WatchResponse{Shards: answer.GetShards()})
+			done()
+		})
+		p.world.afterOf(s, p.world.lease/4, "releases again", send)
+	}
+	send()
+}
+
+// shutDown makes the process hand over all that it has, and leave.
 func (p *process) shutDown() {
-	if p.leaving {
+	s := p.session
+	if p.leaving || s == nil || s.over {
 		return
 	}
 	p.world.notef("shut %s down", p.name)
 	p.leaving = true
-	if p.membership != nil {
-		p.giveUp()
-	}
+	s.giveBack(&runtimev1.ReleaseRequest{Leaving: true}, func() { p.drain(p.world.now + 8*p.world.lease) })
 }
 
-// giveUp releases whatever it owns, until that is nothing, and then leaves.
-func (p *process) giveUp() {
-	p.release(p.owned)
-	p.after(p.world.lease/2, "goes on leaving", func() {
-		if len(p.owned) > 0 {
-			p.giveUp()
-			return
+// drain releases whatever the process owns, until that is nothing or the grace ends.
+func (p *process) drain(ends time.Duration) {
+	var owned []place
+	for at := range place(allShards) {
+		if p.owns(at) {
+			owned = append(owned, at)
 		}
-		id := p.id
-		p.left = true
-		ask(p, "leave", func(e *Engine) (any, error) { return e.Worker(id).Leave(context.Background(), nil) }, func(_ any, err error) {
-			if err == nil {
-				p.ended = true
-				p.world.after(p.world.upTo(p.world.lease), "spawn", p.world.spawn)
-			}
-		})
-		p.giveUp()
-	})
-}
-
-// count lets one of its actors count, now and then.
-func (p *process) count() {
-	p.after(p.world.upTo(p.world.lease/4), "counts", p.count)
-	if !p.runs() {
+	}
+	if len(owned) == 0 || p.world.now >= ends {
+		p.leave()
 		return
 	}
-	for _, shard := range p.owned {
-		if shard.GetShard() < countedShards {
-			p.countIn(shard)
-		}
-	}
+	p.release(owned, func() { p.drain(ends) })
 }
 
-func (p *process) countIn(shard *runtimev1.Shard) {
-	key := placeOf(shard)
-	c := p.counters[key]
-	if c == nil || c.epoch != shard.GetEpoch() {
-		c = &counter{epoch: shard.GetEpoch()}
-		p.counters[key] = c
-	}
-	switch {
-	case !c.loaded:
-		p.load(key, c)
-	case !c.waiting:
-		c.waiting = true
-		c.next = &runtimev1.Identity{Activation: c.next.GetActivation(), Sequence: c.next.GetSequence() + 1}
-		p.commit(key, c)
-	default:
-		p.commit(key, c) // the same record again, until it is answered
-	}
-}
-
-func (p *process) load(key place, c *counter) {
-	id := p.id
-	read := &runtimev1.LoadRequest_Read{Actor: actorOf(key), Fence: &runtimev1.Fence{Shard: key.number(), Epoch: c.epoch}}
-	ask(p, "load", func(e *Engine) (*runtimev1.LoadResponse, error) {
-		return e.Worker(id).Load(context.Background(), &runtimev1.LoadRequest{Reads: []*runtimev1.LoadRequest_Read{read}})
-	}, func(answer *runtimev1.LoadResponse, err error) {
-		result := answer.GetResults()
-		if err != nil || c.loaded || result[0].GetVerdict() != runtimev1.Verdict_VERDICT_APPLIED {
-			return
+// leave ends the host and the membership.
+func (p *process) leave() {
+	s := p.session
+	p.closing = true
+	s.end() // before it leaves: others get the shards while the request is on its way
+	ask(p, p, "leave", func(e *Engine) (any, error) {
+		if !p.world.control.loaded() {
+			return nil, fault.RuntimeStopping()
 		}
-		c.loaded, c.identity, c.value = true, result[0].GetState().GetIdentity(), valueOf(result[0].GetState().GetData())
-		c.next = &runtimev1.Identity{Activation: p.world.random.Uint64() | 1}
-	})
-}
-
-func (p *process) commit(key place, c *counter) {
-	id, next := p.id, c.next
-	record := &runtimev1.Record{
-		Actor: actorOf(key), Fence: &runtimev1.Fence{Shard: key.number(), Epoch: c.epoch},
-		Base: c.identity, Identity: next, Message: "counter", Data: dataOf(c.value + 1),
-	}
-	ask(p, "commit", func(e *Engine) (*runtimev1.CommitResponse, error) {
-		return e.Worker(id).Commit(context.Background(), &runtimev1.CommitRequest{Records: []*runtimev1.Record{record}})
-	}, func(answer *runtimev1.CommitResponse, err error) {
-		if err != nil || c.next != next || !c.waiting {
-			return
-		}
-		switch answer.GetResults()[0].GetVerdict() {
-		case runtimev1.Verdict_VERDICT_APPLIED, runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
-			c.waiting, c.identity = false, next
-			c.value++
-			p.world.store.acknowledge(key, c.value)
-		default:
-			delete(p.counters, key)
-		}
-	})
-}
-
-func dataOf(value uint64) []byte { return binary.BigEndian.AppendUint64(nil, value) }
-
-func valueOf(data []byte) uint64 {
-	if len(data) == 0 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(data)
+		return e.Worker(s.id).Leave(context.Background(), nil)
+	}, func(any, error) {})
+	p.world.afterOf(p, p.world.lease/2, "ends", p.end)
 }
