@@ -52,7 +52,7 @@ func (*counter) Get(_ context.Context, view myactorv1francis.MyActorView, _ *mya
 
 // cluster is a runtime with one honest worker, which hosts every counter.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	cfg     *config.Config
 	runtime *serve.Runtime
 	host    *remote.Host
@@ -61,7 +61,7 @@ type cluster struct {
 }
 
 // newConfig has a long lease: what joins here by hand renews nothing.
-func newConfig(t *testing.T, psk string) *config.Config {
+func newConfig(t testing.TB, psk string) *config.Config {
 	t.Helper()
 	cfg, err := config.Parse("config.yaml", []byte(`
 runtimePSKs: ["`+psk+`"]
@@ -76,7 +76,7 @@ lease: 60s
 	return cfg
 }
 
-func startCluster(t *testing.T) *cluster {
+func startCluster(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{t: t, cfg: newConfig(t, runtimePSK)}
 	var err error
@@ -95,6 +95,15 @@ func startCluster(t *testing.T) *cluster {
 
 func (c *cluster) startHost() *remote.Host {
 	c.t.Helper()
+	host := c.newHost()
+	if err := myactorv1francis.RegisterMyActor(host, newCounter); err != nil {
+		c.t.Fatal(err)
+	}
+	return c.join(host)
+}
+
+func (c *cluster) newHost() *remote.Host {
+	c.t.Helper()
 	host, err := remote.NewHost(
 		remote.WithAddress("127.0.0.1:0"), remote.WithRuntimeAddresses(c.address()),
 		remote.WithHostBootstrapPSK([]byte(hostPSK)), remote.WithPinnedCA(c.authority().Bundle().PEM()),
@@ -103,9 +112,12 @@ func (c *cluster) startHost() *remote.Host {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if err := myactorv1francis.RegisterMyActor(host, newCounter); err != nil {
-		c.t.Fatal(err)
-	}
+	return host
+}
+
+// join runs a host until the test ends; it is ready.
+func (c *cluster) join(host *remote.Host) *remote.Host {
+	c.t.Helper()
 	inBackground(c.t, host.Run)
 	select {
 	case <-host.Ready():
@@ -116,7 +128,7 @@ func (c *cluster) startHost() *remote.Host {
 }
 
 // inBackground runs a part until the test ends.
-func inBackground(t *testing.T, run func(context.Context) error) {
+func inBackground(t testing.TB, run func(context.Context) error) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
