@@ -313,7 +313,7 @@ func NewTransport(holder *pki.Holder, ping time.Duration, dial func(ctx context.
 
 // RoundTrip makes a request.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	return t.latest().RoundTrip(req)
+	return t.latest().RoundTrip(joined(req))
 }
 
 // CloseIdleConnections closes the connections that nobody uses.
