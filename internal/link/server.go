@@ -28,6 +28,8 @@ type Server struct {
 	// returns. It does not block, and does not keep the body. It or somebody later calls
 	// Answer, once.
 	Take func(request *Request, body []byte)
+	// Arrived, where it is not nil, is told of each frame before its requests are begun.
+	Arrived func()
 	// Closing is closed when no more requests shall come: those that did are answered.
 	Closing <-chan struct{}
 	// Valid reports whether the other end may still ask. When it may not, no more requests
@@ -87,7 +89,7 @@ func (s *served) read() error {
 			return nil
 		}
 		if err == nil {
-			err = scan(frame.GetItems(), s.take)
+			err = s.begin(frame.GetItems())
 		}
 		if err != nil {
 			return err
@@ -97,6 +99,14 @@ func (s *served) read() error {
 		}
 		s.breathe()
 	}
+}
+
+// begin begins the requests of a frame.
+func (s *served) begin(items []byte) error {
+	if s.Arrived != nil {
+		s.Arrived()
+	}
+	return scan(items, s.take)
 }
 
 // breathe waits while too many answers have not left: whoever does not take them asks

@@ -53,6 +53,8 @@ func (*solo) AwaitTable(context.Context) error { return nil }
 
 func (s *solo) Types() []string { return s.types() }
 
+func (s *solo) Serves(typ string) bool { return slices.Contains(s.types(), typ) }
+
 // entry is what the table of a solo cluster says of every shard.
 var entry = &runtimev1.Shard{Epoch: epoch, Worker: worker}
 
@@ -68,6 +70,8 @@ func (*solo) Await(ctx context.Context, _ string, _ uint32, wanted uint64) error
 }
 
 func (*solo) Active() bool { return true }
+
+func (*solo) ActiveForForwarded() bool { return true }
 
 func (*solo) Pass(context.Context) error { return nil }
 

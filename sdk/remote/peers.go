@@ -133,6 +133,7 @@ func (p peerHandler) Link(ctx context.Context, stream peerv1connect.PeerServiceL
 			}
 			p.host.worker.Host.Serve(linked{request}, call)
 		},
+		Arrived: p.host.worker.Member.Arrived,
 		Closing: p.closing,
 		Valid:   func() bool { return fromWorker(ctx) == nil },
 	})
@@ -149,6 +150,7 @@ func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*pe
 	if err := fromWorker(ctx); err != nil {
 		return nil, err
 	}
+	p.host.worker.Member.Arrived()
 	call := &apart{Context: ctx, answered: make(chan struct{})}
 	p.host.worker.Host.Serve(call, req)
 	<-call.answered

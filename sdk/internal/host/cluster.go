@@ -19,8 +19,10 @@ type Cluster interface {
 	Worker() string
 	// AwaitTable waits until the table of the cluster is known, or ctx ends.
 	AwaitTable(ctx context.Context) error
-	// Types lists the actor types that some worker serves.
+	// Types lists the actor types that some worker serves, and Serves reports whether one
+	// is among them.
 	Types() []string
+	Serves(typ string) bool
 	// Entry is what the table says of a shard; nil where it says nothing.
 	Entry(typ string, shard uint32) *runtimev1.Shard
 	// Await waits until the entry of a shard has at least the given epoch and an
@@ -28,6 +30,9 @@ type Cluster interface {
 	Await(ctx context.Context, typ string, shard uint32, epoch uint64) error
 	// Active reports whether the worker's lease is active.
 	Active() bool
+	// ActiveForForwarded reports the same to calls of other workers. It costs less: it
+	// takes no notice of what the machine slept since the last of them came.
+	ActiveForForwarded() bool
 	// Pass returns at once while the worker's lease is active, and waits while it has
 	// lapsed. It fails when ctx ends.
 	Pass(ctx context.Context) error

@@ -102,6 +102,8 @@ func (c *cluster) until(ctx context.Context, done func() bool) error {
 func (*cluster) Worker() string                       { return here }
 func (*cluster) AwaitTable(ctx context.Context) error { return ctx.Err() }
 func (*cluster) Types() []string                      { return []string{"probe"} }
+func (*cluster) Serves(typ string) bool               { return typ == "probe" }
+func (c *cluster) ActiveForForwarded() bool           { return c.Active() }
 
 func (c *cluster) Entry(typ string, shard uint32) *runtimev1.Shard {
 	c.mu.Lock()

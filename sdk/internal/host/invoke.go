@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -107,14 +106,14 @@ func (h *Host) prepare(ctx context.Context, from origin, call *actor.Call) (*run
 // known checks that this worker or another one serves the actor type.
 func (r *run) known() error {
 	cluster := r.host.cfg.Cluster
-	if r.table != nil || slices.Contains(cluster.Types(), r.typ) {
+	if r.table != nil || cluster.Serves(r.typ) {
 		return nil
 	}
 	if err := r.wait(cluster.AwaitTable); err != nil {
 		return err
 	}
-	if types := cluster.Types(); !slices.Contains(types, r.typ) {
-		return fault.UnknownType(r.typ, types)
+	if !cluster.Serves(r.typ) {
+		return fault.UnknownType(r.typ, cluster.Types())
 	}
 	return nil
 }
@@ -357,8 +356,10 @@ func (h *Host) forward(r *run, call *actor.Call, entry *runtimev1.Shard) (answer
 	ends := r.gives()
 	ctx, arrived := r.travel(ends)
 	defer arrived()
-	if err := h.cfg.Cluster.Pass(ctx); err != nil {
-		return answer{}, ended(err)
+	if r.caller != nil { // nobody relies on this worker for a call from outside of turns
+		if err := h.cfg.Cluster.Pass(ctx); err != nil {
+			return answer{}, ended(err)
+		}
 	}
 	req.TimeoutNanos = int64(ends - h.deadlines.Now())
 	res, err := h.cfg.Cluster.Forward(ctx, entry.GetWorker(), req)

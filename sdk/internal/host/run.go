@@ -328,7 +328,18 @@ func (r *run) started(err error) error {
 
 // entitled waits while the worker's lease has lapsed: nothing starts or ends then.
 func (r *run) entitled() error {
+	if r.active() {
+		return nil
+	}
 	return ended(r.host.cfg.Cluster.Pass((*turnContext)(r)))
+}
+
+// active reports whether the worker's lease is active.
+func (r *run) active() bool {
+	if r.forwarded {
+		return r.host.cfg.Cluster.ActiveForForwarded()
+	}
+	return r.host.cfg.Cluster.Active()
 }
 
 // ended is what the caller is told when a step failed that waits for the cluster.
@@ -392,7 +403,7 @@ func (r *run) told(outcome gate.Outcome, why reasons) {
 	case r.change != nil: // the runtime has proven that the actor was this worker's
 		r.finish()
 	default:
-		r.confirm(r.host.cfg.Cluster.Active())
+		r.confirm(r.active())
 	}
 }
 

@@ -111,7 +111,7 @@ func (s *slot) ready(r *run) error {
 // depart ends the use of the actor by the run r, and sends what it changed. Its answer
 // leaves when everything is durable that it has seen or done.
 func (s *slot) depart(r *run, how leaving) {
-	active := how == changed || r.host.cfg.Cluster.Active()
+	active := how == changed || r.active()
 	s.mu.Lock()
 	verdict, record := s.pass(r, how)
 	r.waits = verdict == gate.Wait || !active && how == unchanged

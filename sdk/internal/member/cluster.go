@@ -36,6 +36,9 @@ func (m *Member) AwaitTable(ctx context.Context) error {
 // Types lists the actor types of the cluster.
 func (m *Member) Types() []string { return m.table.Load().Types() }
 
+// Serves reports whether the cluster has an actor type.
+func (m *Member) Serves(typ string) bool { return m.table.Load().Type(typ) != nil }
+
 // Entry is what the table says of a shard.
 func (m *Member) Entry(typ string, shard uint32) *runtimev1.Shard {
 	return m.table.Load().Shard(typ, shard)
@@ -62,6 +65,18 @@ func (m *Member) Active() bool {
 	s := m.session.Load()
 	return s != nil && s.active()
 }
+
+// ActiveForForwarded reports the same to calls of other workers. What the machine slept
+// before a call came, it knows; a call that came before is answered as of then, and
+// what it changes is fenced.
+func (m *Member) ActiveForForwarded() bool {
+	s := m.session.Load()
+	return s != nil && int64(m.watch.Now()) < s.lapses.Load()
+}
+
+// Arrived says that calls of another worker have come. It is called before they are
+// served.
+func (m *Member) Arrived() { m.watch.Look() }
 
 // Forward sends a call to another worker.
 func (m *Member) Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {

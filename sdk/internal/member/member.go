@@ -59,6 +59,8 @@ type Member struct {
 	log   *slog.Logger
 	host  *host.Host
 	peers peers
+	// watch shows the time by which the lease counts to calls of other workers.
+	watch *boottime.Watch
 
 	// session is the present one; nil before the first join.
 	session atomic.Pointer[session]
@@ -104,6 +106,7 @@ func New(cfg Config) *Member {
 	if m.cfg.Clock == nil {
 		m.cfg.Clock = boottime.SinceBoot
 	}
+	m.watch = boottime.NewWatch(m.cfg.Clock)
 	m.table.Store(&placement.Table{})
 	m.peers.member = m
 	return m

@@ -65,3 +65,29 @@ func TestLoadThatDidNotFitIsRepeated(t *testing.T) {
 		}
 	})
 }
+
+// A call that another worker sends after a suspend finds the lease lapsed too.
+func TestForwardedCallsSeeASuspend(t *testing.T) {
+	run(t, func(b *bed) {
+		b.setAway(true)
+		b.suspended.Store(int64(10 * time.Second))
+		b.member.Arrived()
+		if b.member.ActiveForForwarded() {
+			t.Error("the lease is active for a call that came after ten seconds of suspend")
+		}
+		b.setAway(false)
+		for !b.member.ActiveForForwarded() {
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Minute)
+		b.setAway(true)
+		if !b.member.ActiveForForwarded() {
+			t.Error("the lease is not active although it was renewed")
+		}
+		time.Sleep(testLease)
+		if b.member.ActiveForForwarded() {
+			t.Error("the lease is active without a renewal")
+		}
+		b.setAway(false)
+	})
+}
