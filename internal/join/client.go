@@ -28,6 +28,12 @@ const (
 // ErrImpostor means that the server did not prove that it knows the host PSK.
 var ErrImpostor = errors.New("the server could not prove that it knows the host PSK: it is no runtime of this cluster, or a proxy between terminates TLS; pin the CA that `runtime print-ca` prints, and let proxies pass TCP through")
 
+// Stranger reports whether a join failed because the server is no runtime of the cluster
+// that is trusted, or does not know the host PSK.
+func Stranger(err error) bool {
+	return errors.Is(err, ErrImpostor) || errors.Is(err, pki.ErrWrongCluster) || errors.Is(err, pki.ErrUnknownAuthority)
+}
+
 // Request is a worker that wants to join.
 type Request struct {
 	// Runtime is the address of a runtime, "host:port".

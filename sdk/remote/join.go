@@ -16,9 +16,12 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
-// join joins through the first runtime that takes it.
+// join joins through the first runtime that takes it. A worker that starts and meets
+// nobody but strangers has a wrong pin or wrong addresses, which does not pass; one that
+// was a member knows that they were right, and tries again.
 func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 	var errs []error
+	strangers := h.worker.Member.Holder() == nil
 	for _, address := range h.cfg.runtimes {
 		joined, err := join.Join(ctx, join.Request{
 			Runtime: address, Trust: h.cfg.trust, Secret: h.cfg.secret,
@@ -31,8 +34,13 @@ func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 			return nil, err // another one would say the same
 		}
 		errs = append(errs, err)
+		strangers = strangers && join.Stranger(err)
 	}
-	return nil, errors.Join(errs...)
+	err := errors.Join(errs...)
+	if strangers {
+		return nil, connect.NewError(connect.CodeFailedPrecondition, err.Error()).WithCause(err)
+	}
+	return nil, err
 }
 
 // membership connects a worker that has joined to its runtime. A connection that is
