@@ -58,6 +58,8 @@ type cluster struct {
 	front   *link // before the runtime
 	address string
 	workers []*worker
+	// files is how many file descriptors each process may have; 0 is as many as the tests.
+	files int
 
 	mu      sync.Mutex
 	runtime *process
@@ -76,12 +78,18 @@ type worker struct {
 // start starts a cluster of n workers.
 func start(t *testing.T, n int) *cluster {
 	t.Helper()
+	return startWithin(t, n, 0)
+}
+
+// startWithin starts a cluster whose processes have so many file descriptors.
+func startWithin(t *testing.T, n, files int) *cluster {
+	t.Helper()
 	bin, err := binaries()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ports := freePorts(t, 1+2*n)
-	c := &cluster{t: t, bin: bin, folder: t.TempDir(), address: ports[0], front: newLink(t, ports[0])}
+	c := &cluster{t: t, bin: bin, files: files, folder: t.TempDir(), address: ports[0], front: newLink(t, ports[0])}
 	c.write("config.yaml", fmt.Sprintf(`bind: %q
 runtimePSKs: ["a runtime secret of the chaos tests"]
 bootstrap: {method: psk, hostPSK: %q}
@@ -183,7 +191,11 @@ type process struct {
 func (c *cluster) spawn(name string, args ...string) *process {
 	c.t.Helper()
 	p := &process{output: &output{}, ended: make(chan struct{})}
-	p.cmd = exec.Command(filepath.Join(c.bin, name), args...)
+	command := append([]string{filepath.Join(c.bin, name)}, args...)
+	if c.files > 0 {
+		command = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, c.files)}, command...)
+	}
+	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = c.folder, p.output, p.output
 	if err := p.cmd.Start(); err != nil {
 		c.t.Error(err)

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	_ "modernc.org/sqlite" // writes the files of other applications
 )
 
@@ -34,8 +35,13 @@ var binary = sync.OnceValues(func() (path string, err error) {
 	return path, nil
 })
 
+// TestMain removes the binary, and looks for goroutines that a test has left behind.
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if buildFolder != "" {
 		_ = os.RemoveAll(buildFolder)
 	}
