@@ -12,6 +12,7 @@ const (
 	// rate is better when it is higher, all others when they are lower.
 	rate figure = "calls/s"
 	p50  figure = "p50"
+	cpu  figure = "CPU"
 	heap figure = "heap"
 	rss  figure = "RSS"
 )
@@ -23,6 +24,8 @@ func (f figure) of(r result) float64 {
 		return r.Rate
 	case p50:
 		return r.P50.Seconds()
+	case cpu:
+		return r.CPU.Seconds()
 	case heap:
 		return r.Heap
 	default:
@@ -35,12 +38,14 @@ func (f figure) print(value float64) string {
 	switch {
 	case f == rate:
 		return short(value) + "/s"
-	case f == p50:
+	case f == p50 || f == cpu:
 		return brief(time.Duration(value * float64(time.Second)))
-	case value < 1000:
+	case value < 1e3:
 		return fmt.Sprintf("%.3g B", value)
+	case value < 1e6:
+		return fmt.Sprintf("%.3g kB", value/1e3)
 	default:
-		return fmt.Sprintf("%.3g kB", value/1000)
+		return fmt.Sprintf("%.4g MB", value/1e6)
 	}
 }
 
@@ -94,7 +99,9 @@ func (m *measured) ratio(by figure, floors []*measured) float64 {
 			}
 			sum += by.of(floor.rounds[i])
 		}
-		ratios = append(ratios, by.of(round)/sum)
+		if sum > 0 { // else it is not known here
+			ratios = append(ratios, by.of(round)/sum)
+		}
 	}
 	return median(ratios)
 }
@@ -118,7 +125,7 @@ func (j judgement) judged() string {
 	if j.Ratio == 0 {
 		limit = j.By.print(j.Limit)
 	}
-	if j.By == heap || j.By == rss {
+	if j.By != rate && j.By != p50 {
 		what = string(j.By) + " "
 	}
 	return fmt.Sprintf("%s%s %s: %.2f of it", what, relation, limit, j.Reached)

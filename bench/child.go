@@ -9,14 +9,15 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"runtime/pprof"
 	"strings"
+
+	"github.com/francis-actors/francis/bench/internal/load"
 )
 
 // child is another process of a row: this program in a role, or the runtime. A role
 // reads its orders as one line of JSON, prints a line when it is ready, answers every
-// further line with its allocations so far, and ends when its input does.
+// further line with what it has done so far, and ends when its input does.
 type child struct {
 	cmd   *exec.Cmd
 	input io.WriteCloser
@@ -66,20 +67,25 @@ const childEnv = "FRANCIS_BENCH_CHILD"
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// mallocs is how often the child has allocated.
-func (c *child) mallocs() (n uint64, err error) {
+// used is what a role has done so far.
+type used struct {
+	Mallocs     uint64 `json:"mallocs"`
+	Activations int    `json:"activations"`
+}
+
+// used is what the child has done so far.
+func (c *child) used() (u used, err error) {
 	if c.silent {
-		return 0, nil
+		return used{}, nil
 	}
 	if _, err := fmt.Fprintln(c.input); err != nil {
-		return 0, err
+		return used{}, err
 	}
 	line, err := c.lines.ReadString('\n')
 	if err != nil {
-		return 0, fmt.Errorf("a process of the row ended: %w", err)
+		return used{}, fmt.Errorf("a process of the row ended: %w", err)
 	}
-	_, err = fmt.Sscan(line, &n)
-	return n, err
+	return u, json.Unmarshal([]byte(line), &u)
 }
 
 // stop ends a child and waits for it.
@@ -96,9 +102,7 @@ func answer(std streams, lines *bufio.Reader) error {
 		if _, err := lines.ReadString('\n'); err != nil {
 			return nil //nolint:nilerr // the end of the input is the order to stop
 		}
-		var memory runtime.MemStats
-		runtime.ReadMemStats(&memory)
-		if _, err := fmt.Fprintln(std.out, memory.Mallocs); err != nil {
+		if err := json.NewEncoder(std.out).Encode(used{load.Own().Mallocs, int(activations.Load())}); err != nil {
 			return err
 		}
 	}
@@ -113,6 +117,7 @@ func play(ctx context.Context, role string, std streams) error {
 	}
 	part, known := map[string]func(context.Context, []byte) (string, func() error, error){
 		roleEcho: startEcho, roleWorker: startWorker, roleIdle: startIdle,
+		roleHTTP: startHTTP, roleCrowd: startCrowd,
 	}[role]
 	if !known {
 		return fmt.Errorf("there is no role %q", role)

@@ -29,11 +29,11 @@ func (w work) measure(ctx context.Context) (result, error) {
 func (w work) usage() (load.Usage, error) {
 	sum := load.Own()
 	for _, c := range w.children {
-		mallocs, err := c.mallocs()
+		used, err := c.used()
 		if err != nil {
 			return load.Usage{}, err
 		}
-		sum.Mallocs += mallocs
+		sum.Mallocs += used.Mallocs
 		sum.CPU += load.CPUOf(c.pid())
 	}
 	return sum, nil

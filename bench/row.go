@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -55,6 +56,8 @@ const (
 	few  = 64
 	many = 256
 	most = 1024
+	// perWorker is how many callers there are for each worker.
+	perWorker = 32
 )
 
 func at(name string, callers int) string { return name + ", c=" + strconv.Itoa(callers) }
@@ -77,7 +80,7 @@ func rows() []row {
 			row{name: at(floorApart, c), callers: c, run: overLink(echoOrders{Stream: true, Apart: true})},
 		)
 	}
-	return slices.Concat(all, peerRows(), callRows(), durableRows(), coldRows())
+	return slices.Concat(all, peerRows(), callRows(), httpRows(), growthRows(), durableRows(), coldRows())
 }
 
 // peerRows are the call in process of others.
@@ -101,6 +104,38 @@ func callRows() []row {
 		{name: at("call across workers", 1), callers: 1, floors: inline(1), bars: []bar{{by: p50, limit: 1.4}}, run: calls{actors: actors}.acrossWorkers},
 		{name: at("call across workers", few), callers: few, floors: inline(few), bars: []bar{{by: rate, limit: 0.6}}, run: calls{actors: actors}.acrossWorkers},
 		{name: at("call across workers", many), callers: many, floors: inline(many), bars: []bar{{by: rate, limit: 0.6}}, run: calls{actors: actors}.acrossWorkers},
+	}
+}
+
+// The names of rows that others are compared with.
+const (
+	unary1 = "floor: Connect unary, JSON over HTTP/1.1"
+	unary2 = "floor: Connect unary, JSON over h2c"
+	warm1k = "warm call across workers, 1,000 actors"
+	two    = "call across 2 workers"
+)
+
+// httpRows are calls with JSON through a gateway.
+func httpRows() []row {
+	same := func(floor string) []string { return []string{at(floor, few)} }
+	return []row{
+		{name: at(unary1, few), callers: few, run: posts{}.measure},
+		{name: at(unary2, few), callers: few, run: posts{http2: true}.measure},
+		{name: at("gateway, JSON over HTTP/1.1", few), callers: few, floors: same(unary1), bars: []bar{{by: rate, limit: 0.8}}, run: posts{gateway: true}.measure},
+		{name: at("gateway, JSON over h2c", few), callers: few, floors: same(unary2), bars: []bar{{by: rate, limit: 0.8}}, run: posts{gateway: true, http2: true}.measure},
+	}
+}
+
+// growthRows are calls as actors, workers and callers become more.
+func growthRows() []row {
+	flat := []bar{{by: cpu, limit: 1.1}}
+	return []row{
+		{name: at(warm1k, few), callers: few, run: warm{part: 1000}.measure},
+		{name: at("warm call across workers, 100,000 actors", few), callers: few, floors: []string{at(warm1k, few)}, bars: flat, run: warm{part: 10}.measure},
+		{name: at("warm call across workers, 1,000,000 actors", few), callers: few, floors: []string{at(warm1k, few)}, bars: flat, once: true, run: warm{part: 1}.measure},
+		{name: at(two, 2*perWorker), callers: 2 * perWorker, run: spread{2}.measure},
+		{name: at("call across 16 workers", 16*perWorker), callers: 16 * perWorker, floors: []string{at(two, 2*perWorker)}, bars: flat, run: spread{16}.measure},
+		{name: at("call in process with a deadline, 1,000 actors", 10_000), callers: 10_000, bars: []bar{{by: rss, limit: 1 << 30}}, run: crowd},
 	}
 }
 
@@ -202,7 +237,8 @@ func (l *lab) measure(ctx context.Context, match *regexp.Regexp) outcome {
 			if res, m.err = m.run(ctx, l, m.callers); m.err == nil {
 				m.rounds = append(m.rounds, res)
 			} else {
-				fmt.Fprintf(l.cfg.progress, "%s: %v\n", m.name, m.err)
+				first, _, _ := strings.Cut(m.err.Error(), "\n")
+				fmt.Fprintf(l.cfg.progress, "%s: %s\n", m.name, first)
 			}
 		}
 	}

@@ -100,12 +100,16 @@ func (o outcome) markdown() string {
 	return text.String()
 }
 
-// memory is the heap and the resident memory of one thing.
+// memory is the heap and the resident memory that were measured.
 func (l line) memory() string {
-	if l.Heap == 0 {
+	switch {
+	case l.RSS == 0:
 		return "–"
+	case l.Heap == 0:
+		return "RSS " + rss.print(l.RSS)
+	default:
+		return heap.print(l.Heap) + ", RSS " + rss.print(l.RSS)
 	}
-	return heap.print(l.Heap) + ", RSS " + rss.print(l.RSS)
 }
 
 // each is what the bars say, and a dash for nothing.

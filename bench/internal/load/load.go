@@ -24,7 +24,7 @@ type Result struct {
 	Allocs float64 `json:"allocs"`
 	// CPU is the processor time of an operation over all processes; 0 is unknown.
 	CPU time.Duration `json:"cpu"`
-	// Heap and RSS are what one idle thing takes, in bytes; 0 is not measured.
+	// Heap and RSS are memory in bytes, of what the row says; 0 is not measured.
 	Heap float64 `json:"heap,omitempty"`
 	RSS  float64 `json:"rss,omitempty"`
 }

@@ -57,6 +57,21 @@ func CPUOf(pid int) time.Duration {
 	return time.Duration(ticks) * tick
 }
 
+// Peak is the most resident memory that this process has had, in bytes, 0 where there is
+// no /proc.
+func Peak() int {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kilobytes := 0
+	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
+		return 0
+	}
+	return kilobytes << 10
+}
+
 // Resident is the resident memory of this process, in bytes, 0 where there is no /proc.
 func Resident() int {
 	statm, err := os.ReadFile("/proc/self/statm")
