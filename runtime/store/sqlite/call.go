@@ -64,6 +64,9 @@ type write struct {
 	records []*runtimev1.Record
 }
 
+// commits reports whether the writer is asked to commit records, and nothing else.
+func (w write) commits() bool { return w.transition == nil && w.forget.IsZero() }
+
 // written is what it answers: the counter, the verdicts on records, and whether
 // there is more to forget.
 type written struct {

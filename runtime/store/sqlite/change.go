@@ -64,12 +64,12 @@ func (w *writer) writeChanges(changes []cluster.Change, after *cluster.Table) er
 	for _, c := range changes {
 		pages += len(c.Shards)/8 + len(c.Members) + len(c.Types)
 	}
-	return w.transact(pages, after.Cluster, func() error {
+	return w.transact(after.Cluster, func() (int, error) {
 		for _, change := range changes {
 			if err := writeChange(w.conn, change); err != nil {
-				return err
+				return 0, err
 			}
 		}
-		return nil
+		return pages, nil
 	})
 }

@@ -22,65 +22,96 @@ type row struct {
 	keyed  int64
 }
 
+// group is what one transaction commits.
+type group struct {
+	calls   []*writeCall
+	answers []written
+	// rows are those that were judged and not written yet.
+	rows []row
+	size size
+	// alone keeps others from joining.
+	alone bool
+}
+
 // commitGroup answers calls that carry records, in one transaction. A damaged page
 // fails only those who touch it: then each call has a transaction of its own.
-func (w *writer) commitGroup(calls []*writeCall) {
-	answers, err := w.commitAll(calls)
-	switch {
+func (w *writer) commitGroup(g *group) {
+	switch err := w.commitAll(g); {
 	case err == nil:
-		for i, c := range calls {
-			c.end(answers[i], nil)
+		for i, c := range g.calls {
+			c.end(g.answers[i], nil)
 		}
-	case errors.Is(err, store.ErrDamaged) && len(calls) > 1:
-		for i := range calls {
-			w.commitGroup(calls[i : i+1])
+	case errors.Is(err, store.ErrDamaged) && len(g.calls) > 1:
+		for i := range g.calls {
+			w.commitGroup(&group{calls: g.calls[i : i+1], alone: true})
 		}
 	default:
-		refuse(calls, fmt.Errorf("commit: %w", err))
+		refuse(g.calls, fmt.Errorf("commit: %w", err))
 	}
 }
 
-// commitAll judges all records and then writes those that apply. Between the two
-// nobody else can write. Without any there is no transaction.
-func (w *writer) commitAll(calls []*writeCall) ([]written, error) {
+// commitAll judges all records and writes those that apply. Between the two nobody else
+// can write. Without any there is no transaction.
+func (w *writer) commitAll(g *group) error {
 	if err := w.held.standing(); err != nil {
-		return nil, err
+		return err
 	}
-	answers := make([]written, len(calls))
-	var rows []row
-	for i, c := range calls {
-		var err error
-		if answers[i].results, rows, err = w.judge(c.question, rows); err != nil {
-			w.lasts.forget()
-			return nil, w.broken(err)
+	if err := w.judgeAll(g); err != nil {
+		w.lasts.forget()
+		return w.broken(err)
+	}
+	if len(g.rows) > 0 {
+		if err := w.transact(w.counted(), func() (int, error) { return w.writeAll(g) }); err != nil {
+			return err
 		}
-	}
-	if err := w.writeAll(rows); err != nil {
-		return nil, err
-	}
-	for i := range answers {
-		answers[i].counter = w.held.table.Cluster.Counter
-	}
-	return answers, nil
-}
-
-// writeAll writes rows in one transaction.
-func (w *writer) writeAll(rows []row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	err := w.transact(pagesOf(rows), w.counted(), func() error {
-		for _, row := range rows {
-			if err := w.replaceRow(row); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
 		w.held.count()
 	}
-	return err
+	for i := range g.answers {
+		g.answers[i].counter = w.held.table.Cluster.Counter
+	}
+	return nil
+}
+
+// judgeAll answers the calls of a group that have no answer yet.
+func (w *writer) judgeAll(g *group) error {
+	for _, c := range g.calls[len(g.answers):] {
+		results, rows, err := w.judge(c.question, g.rows)
+		if err != nil {
+			return err
+		}
+		g.answers, g.rows = append(g.answers, written{results: results}), rows
+	}
+	return nil
+}
+
+// writeAll writes the rows of a group, inside its transaction. Who has come meanwhile
+// joins: the sync at the end costs the same for one more. It returns about how many pages
+// were written.
+func (w *writer) writeAll(g *group) (pages int, err error) {
+	for len(g.rows) > 0 {
+		for _, row := range g.rows {
+			if err := w.replaceRow(row); err != nil {
+				return pages, err
+			}
+		}
+		pages += pagesOf(g.rows)
+		g.rows = g.rows[:0]
+		w.join(g)
+		if err := w.judgeAll(g); err != nil {
+			return pages, err
+		}
+	}
+	return pages, nil
+}
+
+// join lets the calls into a group that wait by now and only carry records.
+func (w *writer) join(g *group) {
+	if g.alone {
+		return
+	}
+	g.calls = append(g.calls, w.queue.takeWhile(func(c *writeCall) bool {
+		return c.ctx.Err() == nil && c.question.commits() && g.size.add(c)
+	})...)
 }
 
 // judge answers the records of a call and adds those that apply to rows. What it

@@ -63,13 +63,13 @@ func (w *writer) sweep(s sweep) (int64, error) {
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	err = w.transact(int(n), w.counted(), func() error {
+	err = w.transact(w.counted(), func() (int, error) {
 		for _, drop := range s.drops {
 			if err := w.drop(drop, s.before); err != nil {
-				return err
+				return 0, err
 			}
 		}
-		return nil
+		return int(n), nil
 	})
 	if err != nil {
 		return 0, err

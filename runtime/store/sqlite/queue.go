@@ -45,6 +45,21 @@ func (q *queue[T]) take() (items []T, open bool) {
 	return items, !q.closed
 }
 
+// takeWhile takes the first items that somebody accepts. It yields once, as take does, and
+// does not wait.
+func (q *queue[T]) takeWhile(accept func(T) bool) []T {
+	runtime.Gosched()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for n < len(q.waiting) && accept(q.waiting[n]) {
+		n++
+	}
+	items := q.waiting[:n:n]
+	q.waiting = q.waiting[n:]
+	return items
+}
+
 // close ends the queue; it returns what nobody took.
 func (q *queue[T]) close() []T {
 	q.mu.Lock()

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/francis-actors/francis/runtime/store"
@@ -77,47 +78,60 @@ func (w *writer) serve(calls []*writeCall) {
 		switch {
 		case c.ctx.Err() != nil:
 			c.end(written{}, c.ctx.Err()) // nobody waits
+		case c.question.commits():
+			commits = append(commits, c)
 		case c.question.transition != nil:
 			transitions = append(transitions, c)
-		case !c.question.forget.IsZero():
-			c.end(w.forget(c.question.forget))
 		default:
-			commits = append(commits, c)
+			c.end(w.forget(c.question.forget))
 		}
 	}
 	w.changeGroup(transitions)
 	for len(commits) > 0 {
-		n := groupOf(commits)
-		w.commitGroup(commits[:n])
-		commits = commits[n:]
+		g := groupOf(commits)
+		commits = commits[len(g.calls):]
+		g.alone = len(commits) > 0 // those have come before who waits now
+		w.commitGroup(g)
 	}
 }
 
-// groupOf returns how many of the calls make the next group, at least one.
-func groupOf(calls []*writeCall) int {
-	records, bytes := 0, 0
-	for i, c := range calls {
-		records += len(c.question.records)
-		for _, record := range c.question.records {
-			bytes += len(record.GetData())
-			for _, key := range record.GetKeys() {
-				bytes += len(key.GetReply())
-			}
-		}
-		if i > 0 && (records > groupRecords || bytes > groupBytes) {
-			return i
-		}
+// groupOf returns the first group of the calls, at least of one.
+func groupOf(calls []*writeCall) *group {
+	g := &group{}
+	n := 0
+	for n < len(calls) && g.size.add(calls[n]) {
+		n++
 	}
-	return len(calls)
+	g.calls = slices.Clip(calls[:n])
+	return g
 }
 
-// transact runs a body in one transaction, which writes about so many pages and
-// leaves the cluster like that.
-func (w *writer) transact(pages int, after store.Cluster, body func() error) error {
+// size is how much a group carries.
+type size struct{ calls, records, bytes int }
+
+// add adds a call if it fits; the first one does.
+func (s *size) add(c *writeCall) bool {
+	next := size{s.calls + 1, s.records + len(c.question.records), s.bytes}
+	for _, record := range c.question.records {
+		next.bytes += len(record.GetData())
+		for _, key := range record.GetKeys() {
+			next.bytes += len(key.GetReply())
+		}
+	}
+	if s.calls > 0 && (next.records > groupRecords || next.bytes > groupBytes) {
+		return false
+	}
+	*s = next
+	return true
+}
+
+// transact runs a body in one transaction, which leaves the cluster like that. The body
+// returns about how many pages it wrote.
+func (w *writer) transact(after store.Cluster, body func() (pages int, err error)) error {
 	if err := w.begin.exec(); err != nil {
 		return w.broken(err)
 	}
-	err := body()
+	pages, err := body()
 	if err == nil {
 		err = w.count(after)
 	}
