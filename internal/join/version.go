@@ -2,13 +2,15 @@ package join
 
 import (
 	"connectrpc.com/connect/v2"
+
+	"github.com/francis-actors/francis/internal/release"
 )
 
 // versions is a range of protocol versions, both ends included.
 type versions struct{ oldest, newest uint32 }
 
 // spoken are the versions of this release.
-var spoken = versions{oldest: 1, newest: 1}
+var spoken = versions{oldest: release.OldestProtocol, newest: release.NewestProtocol}
 
 // negotiate picks the newest version that both sides speak.
 func negotiate(server, client versions) (uint32, error) {

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/francis-actors/francis/internal/release"
 )
 
 const (
@@ -33,6 +35,15 @@ var errParts = errors.New("too many messages in one")
 func NewCodec() connect.Codec { return codec{connectproto.NewBinaryCodec()} }
 
 type codec struct{ *connectproto.BinaryCodec }
+
+// MarshalWrite adds the fields that older releases do not know.
+func (c codec) MarshalWrite(ctx context.Context, dst io.Writer, msg any) error {
+	if err := c.BinaryCodec.MarshalWrite(ctx, dst, msg); err != nil || release.Extra == "" {
+		return err
+	}
+	_, err := io.WriteString(dst, release.Extra)
+	return err
+}
 
 // UnmarshalRead counts the messages in a message before it makes any of them.
 func (c codec) UnmarshalRead(ctx context.Context, src io.Reader, msg any) error {

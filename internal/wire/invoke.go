@@ -5,6 +5,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	"github.com/francis-actors/francis/internal/release"
 )
 
 // Calls between workers are so many that their messages are written and read here by
@@ -59,7 +60,7 @@ func (c Call) Append(b []byte) []byte {
 	for key, value := range r.GetMetadata() {
 		b = appendPair(b, callMetadata, key, value)
 	}
-	return b
+	return append(b, release.Extra...)
 }
 
 // appendText appends a field unless it is empty, as proto3 does.
@@ -216,7 +217,7 @@ func (a Answer) Append(b []byte) []byte {
 		b = protowire.AppendTag(b, answerNotOwner, protowire.BytesType)
 		b = protowire.AppendBytes(b, entry)
 	}
-	return b
+	return append(b, release.Extra...)
 }
 
 // ReadAnswer reads the answer to a call. The reply is good for as long as data is.

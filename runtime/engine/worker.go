@@ -11,6 +11,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
+	"github.com/francis-actors/francis/internal/failpoint"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/runtime/store"
 )
@@ -151,6 +152,8 @@ func (w *Worker) Commit(ctx context.Context, req *runtimev1.CommitRequest) (*run
 			return nil, err
 		}
 		results, counter, err := e.store.Commit(ctx, w.id, req.GetRecords())
+		failpoint.Reach(failpoint.BeforeReply)
+		failpoint.Pass(failpoint.AfterReply)
 		return &runtimev1.CommitResponse{Results: results, Mark: e.mark(counter)}, err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/francis-actors/francis/internal/failpoint"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
@@ -136,7 +137,9 @@ func (w *writer) transact(after store.Cluster, body func() (pages int, err error
 		err = w.count(after)
 	}
 	if err == nil {
+		failpoint.Reach(failpoint.BeforeCommit)
 		err = w.commit.exec()
+		failpoint.Reach(failpoint.AfterCommit)
 	}
 	if err != nil {
 		w.lasts.forget()

@@ -159,6 +159,7 @@ func (s *session) commit(records []*runtimev1.Record) ([]*runtimev1.CommitRespon
 	res, err := answered(s, len(records), func() ([]*runtimev1.CommitResponse_Result, error) {
 		res, err := s.membership.Runtime.Commit(s.ctx, &runtimev1.CommitRequest{Records: records, Mark: s.member.mark()})
 		s.member.saw(res.GetMark())
+		s.tellRefused(res.GetResults())
 		known := err == nil && len(res.GetResults()) == len(records) || withoutEffect(err)
 		doubted = doubted || !known
 		return res.GetResults(), err
@@ -170,6 +171,19 @@ func (s *session) commit(records []*runtimev1.Record) ([]*runtimev1.CommitRespon
 		doubt(res)
 	}
 	return res, err
+}
+
+// tellRefused tells people of records that came too late.
+func (s *session) tellRefused(results []*runtimev1.CommitResponse_Result) {
+	stale := 0
+	for _, result := range results {
+		if result.GetVerdict() == runtimev1.Verdict_VERDICT_STALE_EPOCH {
+			stale++
+		}
+	}
+	if stale > 0 {
+		s.member.log.Warn("records were refused: their shards have another owner", "worker", s.membership.Worker, "records", stale)
+	}
 }
 
 // doubt replaces the refusals of records that were sent before.

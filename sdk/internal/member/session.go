@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
@@ -17,6 +18,7 @@ import (
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/pki"
+	"github.com/francis-actors/francis/internal/release"
 )
 
 // errSessionOver says that the worker was declared dead, or stops.
@@ -92,7 +94,7 @@ func (s *session) renew() {
 	for s.pause() {
 		renewal, patience := s.send()
 		ctx, cancel := context.WithTimeout(s.ctx, patience)
-		res, err := s.membership.Runtime.Renew(ctx, &runtimev1.RenewRequest{Release: Release, Mark: s.member.mark()})
+		res, err := s.membership.Runtime.Renew(ctx, s.renewal())
 		cancel()
 		if res.GetDead() || dead(err) {
 			s.die()
@@ -100,6 +102,13 @@ func (s *session) renew() {
 		}
 		s.renewed(renewal, err)
 	}
+}
+
+// renewal is the request to renew the lease.
+func (s *session) renewal() *runtimev1.RenewRequest {
+	req := &runtimev1.RenewRequest{Release: release.Number, Mark: s.member.mark()}
+	req.ProtoReflect().SetUnknown(protoreflect.RawFields(release.Extra))
+	return req
 }
 
 // pause waits until the next renewal is due, and reports whether the session goes

@@ -1,4 +1,0 @@
-package member
-
-// Release is the release of this module, for people.
-const Release = "v0.1.0"
