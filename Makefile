@@ -1,6 +1,6 @@
 # make: build, test and lint. make help lists the rest.
 .DEFAULT_GOAL := all
-.PHONY: all build test lint generate bench ci clean help
+.PHONY: all build test lint generate bench faults ci clean help
 
 all: build test lint ## build, test and lint (the default)
 
@@ -22,6 +22,11 @@ generate: bin/buf bin/golangci-lint ## format the contracts and the code, and ge
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+faults: ## try every fault of docs/reliability.md in its long form, and write down the figures: hours
+	go test ./internal/chaos -count=1 -timeout 3h -v -chaos.form=long -chaos.write $(CURDIR)/docs/reliability.md
+	go test ./runtime/engine -count=1 -timeout 1h -v -run TestLongSimulation -sim.seeds 20
+	go test ./... -count=1 -timeout 1h
 
 ci: ## the gate of a change
 	.ci/run

@@ -3,6 +3,7 @@
 package docs_test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -114,4 +115,47 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFaults wants the reference to name a test for every fault that is to be tried, and
+// each of these tests to exist.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	row := regexp.MustCompile(`(?m)^\| ((?:T[0-9]+(?:, )?)+) \| [^|]* \| ([^|]*) \|`)
+	test := regexp.MustCompile("`(?:([a-z/]+)\\.)?(Test[A-Za-z0-9]+)`")
+	shown := map[string]bool{}
+	for _, match := range row.FindAllStringSubmatch(read(t, "docs/reliability.md"), -1) {
+		for _, name := range test.FindAllStringSubmatch(match[2], -1) {
+			for fault := range strings.SplitSeq(match[1], ", ") {
+				shown[fault] = true
+			}
+			folder := cmp.Or(name[1], "internal/chaos")
+			if !strings.Contains(tests(t, folder), "\nfunc "+name[2]+"(") {
+				t.Errorf("there is no test %s in %s", name[2], folder)
+			}
+		}
+	}
+	for want := range strings.FieldsSeq("1 2 3 4 6 7 8 9 12 13 14 15 16 17 18 20 21 22 23 25 26 27 28") {
+		if !shown["T"+want] {
+			t.Errorf("docs/reliability.md names no test for T%s", want)
+		}
+	}
+}
+
+// tests are the test files of a package.
+func tests(t *testing.T, folder string) string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(folder), "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Write(content)
+	}
+	return text.String()
 }

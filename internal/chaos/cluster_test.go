@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"database/sql"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -13,11 +15,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	_ "modernc.org/sqlite" // to look into the runtime's file
 )
 
 const (
@@ -28,38 +33,68 @@ const (
 	hostPSK  = "a host secret of the chaos tests"
 )
 
-var binaries = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "chaos")
-	if err != nil {
-		return "", err
+// builds are the binaries that were compiled, by the tags that they were compiled with.
+var builds struct {
+	mu      sync.Mutex
+	folders map[string]string
+}
+
+// compile returns a folder with the runtime and the worker, compiled with the tags.
+func compile(t *testing.T, tags string) string {
+	t.Helper()
+	builds.mu.Lock()
+	defer builds.mu.Unlock()
+	if folder := builds.folders[tags]; folder != "" {
+		return folder
 	}
-	for name, pkg := range map[string]string{"runtime": "../../runtime", "worker": "./worker", "callers": "./callers"} {
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
+	folder, err := os.MkdirTemp("", "chaos") //nolint:usetesting // it outlives the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, pkg := range map[string]string{runtimeBinary: "../../runtime", workerBinary: "./worker", callersBinary: "./callers"} {
+		if out, err := exec.Command("go", "build", "-tags", tags, "-o", filepath.Join(folder, name), pkg).CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", name, err, out)
 		}
 	}
-	return dir, nil
-})
+	if builds.folders == nil {
+		builds.folders = map[string]string{}
+	}
+	builds.folders[tags] = folder
+	return folder
+}
+
+const (
+	runtimeBinary = "runtime"
+	workerBinary  = "worker"
+	callersBinary = "callers"
+)
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	code := m.Run()
-	if dir, err := binaries(); err == nil {
-		_ = os.RemoveAll(dir)
+	for _, folder := range builds.folders {
+		_ = os.RemoveAll(folder)
+	}
+	if err := figures.save(*document); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
 }
 
 // cluster is a runtime and workers, each a process. Between them are links that can be
-// cut: one before the runtime, and one before each worker.
+// cut: before the runtime for each worker and for all, and before each worker.
 type cluster struct {
 	t       *testing.T
-	bin     string
 	folder  string
 	front   *link // before the runtime
 	address string
 	workers []*worker
-	// files is how many file descriptors each process may have; 0 is as many as the tests.
-	files int
+	// workerBin and runtimeBin are the folders of the binaries that start next.
+	workerBin, runtimeBin string
+
+	// processes are all that were ever started.
+	processes []*process
 
 	mu      sync.Mutex
 	runtime *process
@@ -70,42 +105,67 @@ type worker struct {
 	gateway string
 	bind    string
 	peers   *link // before the worker, for the other ones
+	front   *link // before the runtime, for this worker alone
+	wrap    []string
 
 	mu      sync.Mutex
 	process *process
 }
 
+// setup is how a cluster is made.
+type setup struct {
+	workers int
+	// tags are what the binaries are compiled with.
+	tags string
+	// folder is where the runtime keeps its data; a temporary one by default.
+	folder string
+	// wrapRuntime and wrapWorkers stand before the command lines of the processes, the
+	// latter one for each worker.
+	wrapRuntime []string
+	wrapWorkers [][]string
+}
+
 // start starts a cluster of n workers.
 func start(t *testing.T, n int) *cluster {
 	t.Helper()
-	return startWithin(t, n, 0)
+	return launch(t, setup{workers: n})
 }
 
 // startWithin starts a cluster whose processes have so many file descriptors.
 func startWithin(t *testing.T, n, files int) *cluster {
 	t.Helper()
-	bin, err := binaries()
-	if err != nil {
-		t.Fatal(err)
+	limit := []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files)}
+	return launch(t, setup{workers: n, wrapRuntime: limit, wrapWorkers: slices.Repeat([][]string{limit}, n)})
+}
+
+// launch starts a cluster.
+func launch(t *testing.T, s setup) *cluster {
+	t.Helper()
+	bin := compile(t, s.tags)
+	if s.folder == "" {
+		s.folder = t.TempDir()
 	}
-	ports := freePorts(t, 1+2*n)
-	c := &cluster{t: t, bin: bin, files: files, folder: t.TempDir(), address: ports[0], front: newLink(t, ports[0])}
+	ports := freePorts(t, 1+2*s.workers)
+	c := &cluster{t: t, workerBin: bin, runtimeBin: bin, folder: s.folder, address: ports[0], front: newLink(t, ports[0])}
 	c.write("config.yaml", fmt.Sprintf(`bind: %q
 runtimePSKs: ["a runtime secret of the chaos tests"]
 bootstrap: {method: psk, hostPSK: %q}
 provider: {type: sqlite, connectionString: "data.db"}
 lease: %v
 `, c.address, hostPSK, lease))
-	ca := exec.CommandContext(t.Context(), filepath.Join(bin, "runtime"), "print-ca", "-config", "config.yaml")
+	ca := exec.CommandContext(t.Context(), filepath.Join(bin, runtimeBinary), "print-ca", "-config", "config.yaml")
 	ca.Dir = c.folder
 	pem, err := ca.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.write("ca.pem", string(pem))
-	c.startRuntime()
-	for i := range n {
-		w := &worker{cluster: c, gateway: ports[1+2*i], bind: ports[2+2*i], peers: newLink(t, ports[2+2*i])}
+	c.startRuntime(s.wrapRuntime...)
+	for i := range s.workers {
+		w := &worker{cluster: c, gateway: ports[1+2*i], bind: ports[2+2*i], peers: newLink(t, ports[2+2*i]), front: newLink(t, c.front.address)}
+		if i < len(s.wrapWorkers) {
+			w.wrap = s.wrapWorkers[i]
+		}
 		c.workers = append(c.workers, w)
 		w.start()
 	}
@@ -115,6 +175,31 @@ lease: %v
 	return c
 }
 
+// memoryLimit stands before the command line of a process that may have so many bytes.
+func memoryLimit(t *testing.T, bytes int) []string {
+	t.Helper()
+	prlimit, err := exec.LookPath("prlimit")
+	if err != nil {
+		t.Skip("needs prlimit, which bounds the memory of a process")
+	}
+	return []string{prlimit, fmt.Sprintf("--data=%d", bytes), "--"}
+}
+
+// checkIntegrity stops the runtime and lets SQLite look through its file.
+func (c *cluster) checkIntegrity() {
+	c.t.Helper()
+	c.current().stop(c.t)
+	db, err := sql.Open("sqlite", filepath.Join(c.folder, "data.db"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer db.Close()
+	var verdict string
+	if err := db.QueryRowContext(c.t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		c.t.Errorf("the integrity of the database: %q, %v", verdict, err)
+	}
+}
+
 func (c *cluster) write(name, text string) {
 	c.t.Helper()
 	if err := os.WriteFile(filepath.Join(c.folder, name), []byte(text), 0o600); err != nil {
@@ -122,17 +207,32 @@ func (c *cluster) write(name, text string) {
 	}
 }
 
-func (c *cluster) startRuntime() {
-	p := c.spawn("runtime", "-config", "config.yaml")
+// startRuntime starts the runtime, behind what stands before its command line, and waits
+// until it listens.
+func (c *cluster) startRuntime(wrap ...string) {
+	c.t.Helper()
+	c.boot(wrap...)
+	c.awaitRuntime()
+}
+
+// boot starts the runtime.
+func (c *cluster) boot(wrap ...string) {
+	c.t.Helper()
+	p := c.spawn(append(slices.Clone(wrap), filepath.Join(c.runtimeBin, runtimeBinary), "-config", "config.yaml"))
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.runtime = p
-	c.mu.Unlock()
+}
+
+// awaitRuntime waits until the runtime listens, or has ended.
+func (c *cluster) awaitRuntime() {
+	c.t.Helper()
 	c.await("the runtime listens", func() bool {
 		conn, err := tls.Dial("tcp", c.address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only asks whether somebody listens
 		if err == nil {
 			conn.Close()
 		}
-		return err == nil
+		return err == nil || c.current().over()
 	})
 }
 
@@ -143,11 +243,20 @@ func (c *cluster) current() *process {
 }
 
 func (w *worker) start() {
-	p := w.cluster.spawn("worker", "-gateway", w.gateway, "-address", w.peers.address, "-bind", w.bind,
-		"-runtime", w.cluster.front.address, "-psk", hostPSK, "-ca", "ca.pem")
+	w.cluster.t.Helper()
+	p := w.cluster.spawn(append(slices.Clone(w.wrap), filepath.Join(w.cluster.workerBin, workerBinary),
+		"-gateway", w.gateway, "-address", w.peers.address, "-bind", w.bind,
+		"-runtime", w.front.address, "-psk", hostPSK, "-ca", "ca.pem"))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.process = p
+}
+
+// restart starts the worker anew, and waits until it is ready.
+func (w *worker) restart() {
+	w.cluster.t.Helper()
+	w.start()
+	w.awaitReady()
 }
 
 func (w *worker) current() *process {
@@ -188,20 +297,18 @@ type process struct {
 	ended  chan struct{}
 }
 
-func (c *cluster) spawn(name string, args ...string) *process {
+// spawn starts a process, in a group of its own together with what it starts.
+func (c *cluster) spawn(command []string, env ...string) *process {
 	c.t.Helper()
 	p := &process{output: &output{}, ended: make(chan struct{})}
-	command := append([]string{filepath.Join(c.bin, name)}, args...)
-	if c.files > 0 {
-		command = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, c.files)}, command...)
-	}
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = c.folder, p.output, p.output
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
-		c.t.Error(err)
-		close(p.ended)
-		return p
+		c.t.Fatal(err)
 	}
+	c.processes = append(c.processes, p)
 	go func() {
 		_ = p.cmd.Wait() // it is killed
 		close(p.ended)
@@ -215,15 +322,29 @@ func (c *cluster) spawn(name string, args ...string) *process {
 	return p
 }
 
+// signal sends a signal to the process and all that it has started.
+func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) } // it may have ended
+
+// kill is kill -9.
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
+	p.signal(syscall.SIGKILL)
 	<-p.ended
+}
+
+// over reports whether the process has ended.
+func (p *process) over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop asks the process to end, which it does without a fault.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
@@ -236,9 +357,9 @@ func (p *process) stop(t *testing.T) {
 
 // pause stops the process for a while, with whatever it was doing.
 func (p *process) pause(ctx context.Context, d time.Duration) {
-	_ = p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.signal(syscall.SIGSTOP)
 	rest(ctx, d)
-	_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	p.signal(syscall.SIGCONT)
 }
 
 // rest waits for a while, or until ctx ends.

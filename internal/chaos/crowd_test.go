@@ -37,7 +37,7 @@ func (r seen) String() string {
 // crowd lets a process call the gateway of a worker, and returns what it saw.
 func (w *worker) crowd(t *testing.T, nice int, args ...string) seen {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(w.cluster.bin, "callers"), append([]string{"-gateway", w.gateway}, args...)...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(w.cluster.workerBin, callersBinary), append([]string{"-gateway", w.gateway}, args...)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -104,17 +104,21 @@ func TestT13Crowd(t *testing.T) {
 		t.Logf("%d file descriptors allow %d callers with a connection each, not %d", files.Max, most, callers)
 		callers = most
 	}
+	var found []string
 	for name, way := range map[string][]string{
 		"streams":     {"-connections", strconv.Itoa(max(1, callers/20))},
 		"connections": {"-http1"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "connections" {
+				notShort(t)
+			}
 			c := start(t, 2)
 			w := c.workers[0]
 			before, _ := w.current().resident(t)
 			w.tenant(t, time.Second) // warms up
-			quiet := w.tenant(t, 6*time.Second)
 			hold := efforts(t).hold
+			quiet := w.tenant(t, min(hold, 6*time.Second))
 			crowd := make(chan seen, 1)
 			go func() {
 				crowd <- w.crowd(t, 10, append(way, "-callers", strconv.Itoa(callers), "-actors", strconv.Itoa(callers), "-hold", hold.String(), "-lasts", (2*hold).String())...)
@@ -123,7 +127,7 @@ func TestT13Crowd(t *testing.T) {
 			loud := w.tenant(t, min(hold, 6*time.Second))
 			r := <-crowd
 			_, most := w.current().resident(t)
-			t.Logf("%v; the worker holds %d MiB at most, %d before; a tenant's p99 %v → %v", r, most>>20, before>>20, quiet, loud)
+			found = append(found, fmt.Sprintf("%s: %v; the worker holds %d MiB at most, %d before; a tenant's p99 %v → %v", name, r, most>>20, before>>20, quiet, loud))
 			if r.Failed+r.Refused > 0 || r.InFlight < callers*9/10 || r.P99 > time.Second {
 				t.Errorf("the crowd: %v %q", r, r.Errors)
 			}
@@ -135,12 +139,14 @@ func TestT13Crowd(t *testing.T) {
 			}
 		})
 	}
+	show(t, fmt.Sprintf("%d callers at once, over few connections (streams) and each over one of its own", callers), strings.Join(found, "; "))
 }
 
 // T13, one hot actor: more callers than may wait for it. Proxies that are refused come
 // back when they were told to, so that neither they nor others suffer: everybody is served
 // or refused with advice, and a tenant with other actors does not notice.
 func TestT13HotActor(t *testing.T) {
+	notShort(t)
 	const callers = 3000 // of whom 1024 may wait
 	c := start(t, 1)
 	w := c.workers[0]
@@ -154,7 +160,8 @@ func TestT13HotActor(t *testing.T) {
 	loud := w.tenant(t, 6*time.Second)
 	r := <-crowd
 	_, most := w.current().resident(t)
-	t.Logf("%v; the worker holds %d MiB at most; a tenant's p99 %v → %v", r, most>>20, quiet, loud)
+	show(t, fmt.Sprintf("%d callers of one actor, of whom 1024 may wait", callers),
+		fmt.Sprintf("%v; the worker holds %d MiB at most; a tenant's p99 %v → %v", r, most>>20, quiet, loud))
 	if r.Failed > 0 || r.OK < 1000 || r.InFlight < callers*9/10 {
 		t.Errorf("the crowd: %v %q", r, r.Errors)
 	}

@@ -4,14 +4,19 @@ package chaos
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	chaosv1 "github.com/francis-actors/francis/internal/chaos/gen/chaos/v1"
 	"github.com/francis-actors/francis/internal/chaos/gen/chaos/v1/chaosv1francis"
+	"github.com/francis-actors/francis/internal/failpoint"
 	"github.com/francis-actors/francis/sdk"
 )
 
@@ -25,7 +30,7 @@ const (
 func faults(t *testing.T, l *load, do func(ctx context.Context, random *rand.Rand)) {
 	t.Helper()
 	e := efforts(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 	defer cancel()
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -34,51 +39,67 @@ func faults(t *testing.T, l *load, do func(ctx context.Context, random *rand.Ran
 	began := time.Now()
 	rest(ctx, time.Second)
 	do(ctx, rand.New(rand.NewPCG(1, 2)))
-	rest(ctx, e.lasts-time.Since(began))
+	rest(ctx, max(e.lasts-time.Since(began), time.Second))
 	stop()
 	work.Wait()
-	report(t, l)
+	check(t, l)
 }
 
-// report checks and logs a run.
-func report(t *testing.T, l *load) {
+// check judges a run.
+func check(t *testing.T, l *load) {
 	t.Helper()
 	l.check(t)
 	if l.tally.ok < 100 {
 		t.Errorf("%d operations succeeded, which proves nothing", l.tally.ok)
 	}
-	t.Log(&l.tally)
 }
 
-func newLoad(c *cluster) *load { return &load{cluster: c, actors: actors, clients: clients} }
+// allOK wants every operation to have succeeded.
+func allOK(t *testing.T, l *load, why string) {
+	t.Helper()
+	if l.tally.failed+l.tally.unknown > 0 {
+		t.Errorf("%d operations failed and %d are unknown, %s: %q", l.tally.failed, l.tally.unknown, why, l.tally.errors)
+	}
+}
+
+// recovered wants actors to answer again within a time after each of the moments, in 99
+// of 100 cases, and says how long it took.
+func recovered(t *testing.T, l *load, moments []time.Duration, within time.Duration) time.Duration {
+	t.Helper()
+	took := l.recovery(moments)
+	p99 := quantile(0.99, took)
+	if p99 > within || len(took) < actors {
+		t.Errorf("of %d times an actor took %v (p99) to answer again, want at most %v", len(took), p99, within)
+	}
+	return p99.Round(time.Millisecond)
+}
 
 // T1: without faults every operation succeeds, and the history is linearizable.
 func TestT1NoFaults(t *testing.T) {
 	l := newLoad(start(t, 3))
 	l.run(t.Context(), efforts(t).operations)
-	report(t, l)
-	if l.tally.failed+l.tally.unknown > 0 {
-		t.Errorf("%d operations failed and %d are unknown, without any fault", l.tally.failed, l.tally.unknown)
-	}
+	check(t, l)
+	allOK(t, l, "without any fault")
+	show(t, "none", l.tally.String())
 }
 
 // T2: workers are killed and come back.
 func TestT2KillWorkers(t *testing.T) {
 	c := start(t, 3)
 	l := newLoad(c)
+	var kills []time.Duration
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
 		for range efforts(t).kills {
 			w := c.workers[random.IntN(len(c.workers))]
 			w.current().kill()
+			kills = append(kills, l.now())
 			rest(ctx, time.Second)
-			w.start()
-			w.awaitReady()
+			w.restart()
 			rest(ctx, 2*time.Second)
 		}
 	})
-	if most := lease + 3*time.Second; l.tally.quantile(0.99) > most {
-		t.Errorf("p99 is %v, want at most %v", l.tally.quantile(0.99), most)
-	}
+	p99 := recovered(t, l, kills, lease+3*time.Second)
+	show(t, fmt.Sprintf("`kill -9` of workers, %d times", len(kills)), fmt.Sprintf("%v; actors answer again after %v (p99)", &l.tally, p99))
 }
 
 // T3: the runtime is killed and comes back. Nobody is placed anew (G13): an actor that
@@ -88,10 +109,13 @@ func TestT3KillRuntime(t *testing.T) {
 	l := newLoad(c)
 	l.keyed = true
 	before := activations(t, c)
+	var away []time.Duration
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
 		for range efforts(t).kills {
 			c.current().kill()
+			began := time.Now()
 			c.startRuntime()
+			away = append(away, time.Since(began))
 			rest(ctx, time.Duration(200+random.IntN(1000))*time.Millisecond)
 			for actor, activation := range activations(t, c) {
 				if before[actor] != activation {
@@ -100,8 +124,44 @@ func TestT3KillRuntime(t *testing.T) {
 			}
 		}
 	})
-	if l.tally.failed+l.tally.unknown > 0 {
-		t.Errorf("%d calls failed and %d are unknown, although each had a key", l.tally.failed, l.tally.unknown)
+	allOK(t, l, "although each had a key")
+	backWithin(t, away)
+	c.checkIntegrity()
+	show(t, fmt.Sprintf("`kill -9` of the runtime, %d times; every call has a key (G7, G13)", len(away)),
+		fmt.Sprintf("%v; back after %v at most; no actor activated anew", &l.tally, quantile(1, away).Round(time.Millisecond)))
+}
+
+// T3 at the points where it matters: the runtime is killed just before and after it has
+// committed, and before and after it has answered.
+func TestT3KillRuntimeAtPoints(t *testing.T) {
+	notShort(t)
+	c := launch(t, setup{workers: 2, tags: "failpoints"})
+	l := newLoad(c)
+	l.keyed = true
+	var away []time.Duration
+	faults(t, l, func(_ context.Context, random *rand.Rand) {
+		points := []string{failpoint.BeforeCommit, failpoint.AfterCommit, failpoint.BeforeReply, failpoint.AfterReply}
+		c.current().kill()
+		for i := range efforts(t).points {
+			began := time.Now()
+			c.startRuntime("env", fmt.Sprintf("%s=%s:%d", failpoint.Variable, points[i%len(points)], 20+random.IntN(200)))
+			away = append(away, time.Since(began))
+			c.awaitEnd()
+		}
+		c.startRuntime()
+	})
+	allOK(t, l, "although each had a key")
+	backWithin(t, away)
+	c.checkIntegrity()
+	show(t, fmt.Sprintf("`kill -9` of the runtime just before and after a commit and its answer, %d times; every call has a key", len(away)),
+		fmt.Sprintf("%v; back after %v at most", &l.tally, quantile(1, away).Round(time.Millisecond)))
+}
+
+// backWithin wants a runtime that was killed to be back soon.
+func backWithin(t *testing.T, away []time.Duration) {
+	t.Helper()
+	if longest := quantile(1, away); longest > 2*time.Second {
+		t.Errorf("the runtime was back after %v, want at most 2s", longest)
 	}
 }
 
@@ -110,10 +170,7 @@ func activations(t *testing.T, c *cluster) map[string]uint64 {
 	t.Helper()
 	found := map[string]uint64{}
 	for _, id := range []string{"steady 1", "steady 2", "steady 3"} {
-		ctx, cancel := context.WithTimeout(t.Context(), callTimeout)
-		res, err := chaosv1francis.NewRegisterActorProxy(sdk.Gateway(http.DefaultClient, "http://"+c.workers[0].gateway), id).
-			Add(ctx, &chaosv1.AddRequest{In: 1})
-		cancel()
+		res, err := c.workers[0].add(t.Context(), id, &chaosv1.AddRequest{In: 1})
 		if err != nil {
 			t.Error(err)
 		}
@@ -122,26 +179,69 @@ func activations(t *testing.T, c *cluster) map[string]uint64 {
 	return found
 }
 
+// proxy calls an actor through the gateway of the worker.
+func (w *worker) proxy(id string) chaosv1francis.RegisterActorProxy {
+	return chaosv1francis.NewRegisterActorProxy(sdk.Gateway(http.DefaultClient, "http://"+w.gateway), id)
+}
+
+// add calls Add of an actor, with the time of an operation.
+func (w *worker) add(ctx context.Context, id string, req *chaosv1.AddRequest, opts ...sdk.CallOption) (*chaosv1.AddResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return w.proxy(id).Add(ctx, req, opts...)
+}
+
 // T4: workers are stopped for a part of their lease or much longer, also in the middle of
 // a turn, and go on.
 func TestT4PauseWorkers(t *testing.T) {
 	c := start(t, 3)
 	l := newLoad(c)
 	l.pause = 50 * time.Millisecond
+	pauses := efforts(t).pauses
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
-		for i := range efforts(t).kills {
-			factor := []float64{0.5, 3, 0.9, 1.1}[i%4]
+		for i := range pauses {
+			factor := []float64{3, 0.5, 0.9, 1.1}[i%4]
 			w := c.workers[random.IntN(len(c.workers))]
 			w.current().pause(ctx, time.Duration(factor*float64(lease)))
 			rest(ctx, 500*time.Millisecond)
 		}
 	})
+	lapses, deaths, refusals := c.says("renewed after a lapse"), c.says("declared dead by the runtime"), c.says("records were refused")
+	if least := pauses*3/4 - 2; lapses+deaths+refusals < least {
+		t.Errorf("after %d pauses there are %d lapses, %d deaths and %d times of refused records; that is too few to prove anything", pauses, lapses, deaths, refusals)
+	}
+	show(t, fmt.Sprintf("`SIGSTOP` of workers, %d times for 0.5, 0.9, 1.1 and 3 leases, also mid-turn", pauses),
+		fmt.Sprintf("%v; leases lapsed %d times, workers were declared dead %d times and had records refused %d times", &l.tally, lapses, deaths, refusals))
 }
 
-// T6: links are cut, both ways or one way, refused, and flap.
+// says counts the lines of all processes that hold a text.
+func (c *cluster) says(text string) int {
+	n := 0
+	for _, p := range c.processes {
+		n += strings.Count(p.output.String(), text)
+	}
+	return n
+}
+
+// T6: links are cut, both ways or one way, refused, and flap. Whoever calls is told within
+// the time of the call, and when all is whole again everything is as before.
 func TestT6Partitions(t *testing.T) {
 	c := start(t, 3)
 	l := newLoad(c)
+	l.timeout = 4 * time.Second
+	l.run(t.Context(), 1_000)
+	var last []int
+	base := c.goroutines(func(now []int) bool { // what the run has left is ending
+		steady := slices.Equal(now, last)
+		last = now
+		return steady
+	})
+	var heals []time.Duration
+	heal := func(ctx context.Context, k *link, d time.Duration) {
+		k.set(whole)
+		heals = append(heals, l.now())
+		rest(ctx, d)
+	}
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
 		links := []*link{c.front}
 		for _, w := range c.workers {
@@ -151,65 +251,145 @@ func TestT6Partitions(t *testing.T) {
 			cutOff := links[random.IntN(len(links))]
 			cutOff.set([]cut{silent, refused, deaf, mute}[i%4])
 			rest(ctx, time.Duration(200+random.IntN(int(2*lease/time.Millisecond)))*time.Millisecond)
-			cutOff.set(whole)
-			rest(ctx, time.Second)
+			heal(ctx, cutOff, time.Second)
 		}
 		for range 20 {
 			c.front.set(refused)
 			rest(ctx, 20*time.Millisecond)
-			c.front.set(whole)
-			rest(ctx, 50*time.Millisecond)
+			heal(ctx, c.front, 50*time.Millisecond)
 		}
 	})
-	if l.tally.longest > callTimeout+time.Second {
-		t.Errorf("a call took %v; it had %v", l.tally.longest, callTimeout)
+	if most := l.timeout + 100*time.Millisecond; l.tally.longest > most {
+		t.Errorf("a call took %v; it had %v", l.tally.longest, l.timeout)
 	}
+	p99 := recovered(t, l, heals, lease+2*time.Second)
+	after := c.goroutines(func(now []int) bool {
+		for i := range now {
+			if now[i] > base[i]+5 {
+				return false
+			}
+		}
+		return true
+	})
+	show(t, fmt.Sprintf("links cut both ways, one way, refused, %d times, and flapping 20 times; calls have %v", 2*efforts(t).kills, l.timeout),
+		fmt.Sprintf("%v; actors answer again after %v (p99); goroutines of the workers before and after: %v, %v", &l.tally, p99, base, after))
 }
 
-// T18: every process is restarted, one after the other, as an upgrade does; with keys and
-// the proxies' retries no call fails, and none takes effect twice.
-func TestT18RollingRestart(t *testing.T) {
+// goroutines waits until the numbers of goroutines of the workers are good, and returns
+// them.
+func (c *cluster) goroutines(good func([]int) bool) []int {
+	c.t.Helper()
+	var now []int
+	c.await("goroutines end", func() bool {
+		now = nil
+		for _, w := range c.workers {
+			now = append(now, w.goroutines())
+		}
+		return good(now)
+	})
+	return now
+}
+
+// goroutines is how many goroutines the worker has, without those that its pool keeps for
+// the next calls.
+func (w *worker) goroutines() int {
+	res, err := http.Get("http://" + w.gateway + "/debug/goroutines")
+	if err != nil {
+		w.cluster.t.Error(err)
+		return 0
+	}
+	defer res.Body.Close()
+	profile, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.cluster.t.Error(err)
+	}
+	n := 0
+	for stack := range strings.SplitSeq(string(profile), "\n\n") {
+		if head, rest, _ := strings.Cut(stack, "\n"); strings.HasPrefix(head, "goroutine profile:") {
+			stack = rest
+		}
+		var alike int
+		idle := strings.Contains(stack, "host.(*pool)") && !strings.Contains(stack, ".execute+")
+		if _, err := fmt.Sscanf(stack, "%d @", &alike); err == nil && !idle {
+			n += alike
+		}
+	}
+	return n
+}
+
+// T18: every process is replaced by one of the next release, one after the other, and by
+// one of this release again; with keys and the proxies' retries no call fails, and none
+// takes effect twice. The short form restarts them only.
+func TestT18RollingUpgrade(t *testing.T) {
 	c := start(t, 3)
 	l := newLoad(c)
-	l.keyed = true
+	l.keyed, l.perSecond = true, 500
+	releases := []string{c.runtimeBin}
+	if *form != shortForm {
+		releases = []string{compile(t, "next_release"), c.runtimeBin}
+	}
+	rounds := efforts(t).rounds
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {
-		for range max(1, efforts(t).kills/6) {
+		for round := range rounds {
+			bin := releases[round%len(releases)]
+			c.workerBin, c.runtimeBin = bin, bin
 			for _, w := range c.workers {
 				w.current().stop(t)
-				w.start()
-				w.awaitReady()
+				w.restart()
+				rest(ctx, 500*time.Millisecond) // old and new ones beside each other
 			}
 			c.current().stop(t)
 			c.startRuntime()
 		}
 	})
-	if l.tally.failed+l.tally.unknown > 0 {
-		t.Errorf("%d calls failed and %d are unknown: %q", l.tally.failed, l.tally.unknown, l.tally.errors)
+	allOK(t, l, "although each had a key")
+	if p99 := quantile(0.99, l.tally.waits); p99 > time.Second {
+		t.Errorf("p99 is %v, want less than a second", p99)
 	}
+	show(t, fmt.Sprintf("%d rounds, from this release to the next one and back, of restarting every worker and the runtime; 500 calls a second, each with a key (G7, G14)", rounds), l.tally.String())
 }
 
-// T25: a method that kills its worker, panics or hangs harms its own actor only.
+// T25: a method that panics, hangs, computes for ever, takes all memory or ends its
+// process harms its own actor, and others of its worker only until the lease has run out.
 func TestT25PoisonedActors(t *testing.T) {
-	c := start(t, 2)
+	limit := memoryLimit(t, 1<<30)
+	c := launch(t, setup{workers: 2, wrapWorkers: [][]string{limit, limit}})
 	l := newLoad(c)
+	var moments []time.Duration
+	harms := []chaosv1.BreakRequest_Harm{
+		chaosv1.BreakRequest_HARM_PANIC, chaosv1.BreakRequest_HARM_HANG, chaosv1.BreakRequest_HARM_EXIT,
+		chaosv1.BreakRequest_HARM_LOOP, chaosv1.BreakRequest_HARM_ALLOCATE,
+	}
+	if *form == shortForm {
+		harms = []chaosv1.BreakRequest_Harm{chaosv1.BreakRequest_HARM_PANIC, chaosv1.BreakRequest_HARM_EXIT}
+	}
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {
-		for _, harm := range []chaosv1.BreakRequest_Harm{chaosv1.BreakRequest_HARM_PANIC, chaosv1.BreakRequest_HARM_HANG, chaosv1.BreakRequest_HARM_EXIT} {
-			call, cancel := context.WithTimeout(ctx, 2*time.Second)
-			began := time.Now()
-			_, err := chaosv1francis.NewRegisterActorProxy(sdk.Gateway(http.DefaultClient, "http://"+c.workers[0].gateway), "poisoned "+harm.String()).
-				Break(call, &chaosv1.BreakRequest{Harm: harm}, sdk.WithoutRetries())
-			cancel()
-			if took := time.Since(began); err == nil || took > 3*time.Second {
-				t.Errorf("%v: the call ended after %v with %v", harm, took, err)
+		for _, harm := range harms {
+			moments = append(moments, l.now())
+			breakOne(ctx, t, c, harm)
+			rest(ctx, time.Second)
+			for _, w := range c.workers {
+				if w.current().over() {
+					w.restart()
+				}
 			}
-		}
-		for _, w := range c.workers {
-			select {
-			case <-w.current().ended:
-				w.start()
-				w.awaitReady()
-			default:
-			}
+			rest(ctx, time.Second)
 		}
 	})
+	p99 := recovered(t, l, moments, lease+3*time.Second)
+	show(t, "methods that panic, hang, end their process, loop, and allocate without end (the process may have 1 GiB)",
+		fmt.Sprintf("%v; other actors answer again after %v (p99); who calls the poisoned one is told in time", &l.tally, p99))
+}
+
+// breakOne calls a method that does harm. Its caller is told within the time of the call.
+func breakOne(ctx context.Context, t *testing.T, c *cluster, harm chaosv1.BreakRequest_Harm) {
+	t.Helper()
+	const timeout = 2 * time.Second
+	call, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	began := time.Now()
+	_, err := c.workers[0].proxy("poisoned "+harm.String()).Break(call, &chaosv1.BreakRequest{Harm: harm}, sdk.WithoutRetries())
+	if took := time.Since(began); err == nil || took > timeout+time.Second {
+		t.Errorf("%v: the call ended after %v with %v", harm, took, err)
+	}
 }

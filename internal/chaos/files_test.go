@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ func TestT26FileDescriptors(t *testing.T) {
 		}
 		return err
 	}
+	var found []string
 	for _, port := range []struct {
 		name, address string
 		of            func() *process
@@ -93,7 +95,7 @@ func TestT26FileDescriptors(t *testing.T) {
 		}
 		began := time.Now()
 		c.await(port.name+" answers again", func() bool { return port.again() == nil })
-		t.Logf("%s: %d connections, %d of %d file descriptors in use, answers again after %v", port.name, len(conns), most, files, time.Since(began).Round(time.Millisecond))
+		found = append(found, fmt.Sprintf("%s: %d connections, %d file descriptors in use, answers again after %v", port.name, len(conns), most, time.Since(began).Round(time.Millisecond)))
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("%s answered %v after the flood", port.name, took)
 		}
@@ -105,4 +107,5 @@ func TestT26FileDescriptors(t *testing.T) {
 			}
 		}
 	}
+	show(t, fmt.Sprintf("connections take all of %d file descriptors, on each port", files), strings.Join(found, "; "))
 }

@@ -14,11 +14,17 @@ var form = flag.String("chaos.form", "short", "how much is tried: short, ci or l
 
 // effort is what a form means.
 type effort struct {
-	// operations are those of a run without faults, and kills how often something is
-	// killed in one with.
-	operations, kills int
+	// operations are those of a run without faults.
+	operations int
+	// kills is how often something is killed in a run with faults, points how often the
+	// runtime at a named point, and pauses how often a worker is stopped.
+	kills, points, pauses int
+	// rounds is how often all processes are replaced.
+	rounds int
 	// lasts is how long a run with faults lasts at least.
 	lasts time.Duration
+	// reader is how long another process reads the database.
+	reader time.Duration
 	// callers are those of a crowd, and hold is how long their turns last: so they are
 	// many and leave the processors alone.
 	callers int
@@ -30,14 +36,33 @@ type effort struct {
 func efforts(t *testing.T) effort {
 	t.Helper()
 	switch *form {
-	case "short":
-		return effort{operations: 2_000, kills: 2, lasts: 6 * time.Second, callers: 500, hold: 2 * time.Second}
+	case shortForm:
+		return effort{
+			operations: 2_000, kills: 1, pauses: 1, rounds: 1, lasts: 3 * time.Second,
+			callers: 500, hold: 2 * time.Second,
+		}
 	case "ci":
-		return effort{operations: 20_000, kills: 6, lasts: 20 * time.Second, callers: 10_000, hold: 8 * time.Second, alone: true}
+		return effort{
+			operations: 20_000, kills: 6, points: 12, pauses: 8, rounds: 3, lasts: 15 * time.Second, reader: 15 * time.Second,
+			callers: 10_000, hold: 8 * time.Second, alone: true,
+		}
 	case "long":
-		return effort{operations: 100_000, kills: 40, lasts: 2 * time.Minute, callers: 10_000, hold: 8 * time.Second, alone: true}
+		return effort{
+			operations: 100_000, kills: 40, points: 200, pauses: 140, rounds: 9, lasts: 2 * time.Minute, reader: time.Minute,
+			callers: 10_000, hold: 8 * time.Second, alone: true,
+		}
 	default:
 		t.Fatalf("-chaos.form is %q; it must be short, ci or long", *form)
 		return effort{}
+	}
+}
+
+const shortForm = "short"
+
+// notShort skips a test in the short form.
+func notShort(t *testing.T) {
+	t.Helper()
+	if *form == shortForm {
+		t.Skip("not in the short form; see docs/reliability.md")
 	}
 }

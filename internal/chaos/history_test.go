@@ -94,6 +94,13 @@ type load struct {
 	keyed bool
 	// pause is how long some of the turns last.
 	pause time.Duration
+	// padding is how many bytes are stored with each number.
+	padding int
+	// timeout is what each operation has.
+	timeout time.Duration
+	// perSecond is how many operations all clients begin in a second; 0 means as many as
+	// they can.
+	perSecond int
 
 	began   time.Time
 	pending atomic.Int64
@@ -113,11 +120,22 @@ type tally struct {
 	errors []string
 }
 
-const callTimeout = 20 * time.Second
+const (
+	callTimeout = 20 * time.Second
+	// relief is how long a client waits after a failure: one that is refused at once
+	// would else keep the machine busy with being refused.
+	relief = 10 * time.Millisecond
+)
+
+func newLoad(c *cluster) *load {
+	return &load{cluster: c, actors: actors, clients: clients, timeout: callTimeout, began: time.Now()}
+}
+
+// now is the time of the history.
+func (l *load) now() time.Duration { return time.Since(l.began) }
 
 // run calls until ctx ends or limit operations are made.
 func (l *load) run(ctx context.Context, limit int) {
-	l.began = time.Now()
 	l.pending.Store(int64(limit))
 	transport := &http.Transport{MaxIdleConnsPerHost: l.clients}
 	defer transport.CloseIdleConnections()
@@ -125,17 +143,30 @@ func (l *load) run(ctx context.Context, limit int) {
 	var clients sync.WaitGroup
 	for n := range l.clients {
 		clients.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(n), 7))
-			for ctx.Err() == nil && l.pending.Add(-1) >= 0 {
-				l.one(client, n, random)
+			random := rand.New(rand.NewPCG(uint64(n), uint64(l.now())))
+			for next := time.Now(); ctx.Err() == nil && l.pending.Add(-1) >= 0; {
+				if !l.one(client, n, random) {
+					rest(ctx, relief)
+				}
+				next = l.pace(ctx, next)
 			}
 		})
 	}
 	clients.Wait()
 }
 
-// one makes one operation and records it.
-func (l *load) one(client *http.Client, n int, random *rand.Rand) {
+// pace waits until a client may begin its next operation, and returns when.
+func (l *load) pace(ctx context.Context, last time.Time) time.Time {
+	if l.perSecond == 0 {
+		return last
+	}
+	next := last.Add(time.Duration(l.clients) * time.Second / time.Duration(l.perSecond))
+	rest(ctx, time.Until(next))
+	return next
+}
+
+// one makes one operation and records it, and reports whether it succeeded.
+func (l *load) one(client *http.Client, n int, random *rand.Rand) bool {
 	w := l.cluster.workers[random.IntN(len(l.cluster.workers))]
 	in := input{actor: fmt.Sprintf("r%d", random.IntN(l.actors)), kind: kind(random.IntN(4)), old: random.Int64N(10), new: random.Int64N(10)}
 	proxy := chaosv1francis.NewRegisterActorProxy(sdk.Gateway(client, "http://"+w.gateway), in.actor)
@@ -143,11 +174,12 @@ func (l *load) one(client *http.Client, n int, random *rand.Rand) {
 	if l.keyed {
 		opts = []sdk.CallOption{sdk.WithIdempotencyKey(fmt.Sprintf("%d-%d", n, random.Uint64()))}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), l.timeout)
 	defer cancel()
-	called := time.Since(l.began)
+	called := l.now()
 	out, err := l.call(ctx, proxy, in, opts)
 	l.record(n, in, out, err, called)
+	return err == nil
 }
 
 func (l *load) call(ctx context.Context, proxy chaosv1francis.RegisterActorProxy, in input, opts []sdk.CallOption) (observed, error) {
@@ -160,7 +192,7 @@ func (l *load) call(ctx context.Context, proxy chaosv1francis.RegisterActorProxy
 		res, err := proxy.Add(ctx, req, opts...)
 		return observed{value: res.GetValue()}, err
 	case write:
-		_, err := proxy.Write(ctx, &chaosv1.WriteRequest{Value: in.new}, opts...)
+		_, err := proxy.Write(ctx, &chaosv1.WriteRequest{Value: in.new, Padding: make([]byte, l.padding)}, opts...)
 		return observed{}, err
 	case swap:
 		res, err := proxy.Swap(ctx, &chaosv1.SwapRequest{Old: in.old, New: in.new}, opts...)
@@ -174,7 +206,7 @@ func (l *load) call(ctx context.Context, proxy chaosv1francis.RegisterActorProxy
 // record notes how an operation ended. One that certainly did not happen is left out;
 // one of which nobody knows may happen at any time from its call on.
 func (l *load) record(client int, in input, out observed, err error, called time.Duration) {
-	now := time.Since(l.began)
+	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tally.waits = append(l.tally.waits, now-called)
@@ -215,16 +247,40 @@ func (l *load) check(t *testing.T) {
 	}
 }
 
-// quantile is what so much of the operations stayed below.
-func (t *tally) quantile(q float64) time.Duration {
-	if len(t.waits) == 0 {
+// recovery is how long after each of the moments each actor has answered a call that was
+// made after it.
+func (l *load) recovery(moments []time.Duration) []time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var took []time.Duration
+	for _, moment := range moments {
+		first := map[string]time.Duration{}
+		for _, op := range l.history {
+			actor, answered := op.Input.(input).actor, time.Duration(op.Return)
+			if op.Return == math.MaxInt64 || time.Duration(op.Call) < moment {
+				continue
+			}
+			if have, ok := first[actor]; !ok || answered < have {
+				first[actor] = answered
+			}
+		}
+		for _, answered := range first {
+			took = append(took, answered-moment)
+		}
+	}
+	return took
+}
+
+// quantile is what so much of the durations stay below.
+func quantile(q float64, of []time.Duration) time.Duration {
+	if len(of) == 0 {
 		return 0
 	}
-	slices.Sort(t.waits)
-	return t.waits[min(len(t.waits)-1, int(q*float64(len(t.waits))))]
+	slices.Sort(of)
+	return of[min(len(of)-1, int(q*float64(len(of))))]
 }
 
 func (t *tally) String() string {
 	return fmt.Sprintf("%d operations: %d ok, %d failed, %d unknown; p99 %v, longest %v",
-		t.ok+t.failed+t.unknown, t.ok, t.failed, t.unknown, t.quantile(0.99).Round(time.Millisecond), t.longest.Round(time.Millisecond))
+		t.ok+t.failed+t.unknown, t.ok, t.failed, t.unknown, quantile(0.99, t.waits).Round(time.Millisecond), t.longest.Round(time.Millisecond))
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -13,6 +14,8 @@ import (
 type link struct {
 	address, target string
 	listener        net.Listener
+	// sent is how many bytes of the side that dialled were passed on.
+	sent atomic.Int64
 
 	mu  sync.Mutex
 	cut cut
@@ -133,6 +136,9 @@ func (l *link) pump(to, from net.Conn, swallows cut) {
 		if n > 0 {
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
+			}
+			if swallows == deaf {
+				l.sent.Add(int64(n))
 			}
 		}
 		if err != nil {

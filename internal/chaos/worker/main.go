@@ -3,19 +3,25 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 	"time"
 
+	"google.golang.org/protobuf/reflect/protoreflect"
+
 	chaosv1 "github.com/francis-actors/francis/internal/chaos/gen/chaos/v1"
 	"github.com/francis-actors/francis/internal/chaos/gen/chaos/v1/chaosv1francis"
+	"github.com/francis-actors/francis/internal/release"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/remote"
 )
@@ -63,7 +69,10 @@ func serve(ctx context.Context, address string, host *remote.Host) error {
 	if err != nil {
 		return err
 	}
-	server := sdk.NewServer(host.Gateway())
+	mux := http.NewServeMux()
+	mux.Handle("/", host.Gateway())
+	mux.HandleFunc("GET /debug/goroutines", goroutines)
+	server := sdk.NewServer(mux)
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() { cancel(server.Serve(listener)) }()
 	go func() {
@@ -74,6 +83,11 @@ func serve(ctx context.Context, address string, host *remote.Host) error {
 	ending, stop := context.WithTimeout(context.Background(), grace)
 	defer stop()
 	return errorsFirst(err, server.Shutdown(ending))
+}
+
+// goroutines lists the goroutines of this process; the first line has their number.
+func goroutines(w http.ResponseWriter, _ *http.Request) {
+	_ = pprof.Lookup("goroutine").WriteTo(w, 1)
 }
 
 func errorsFirst(errs ...error) error {
@@ -95,12 +109,16 @@ func newRegister(context.Context, *chaosv1francis.RegisterActorActivation) (chao
 func (r *register) Add(_ context.Context, turn chaosv1francis.RegisterActorTurn, req *chaosv1.AddRequest) (*chaosv1.AddResponse, error) {
 	state := turn.State()
 	state.Value += req.GetIn()
-	<-time.After(req.GetPause().AsDuration()) // it ignores its context, as bad code does
-	return &chaosv1.AddResponse{Value: state.GetValue(), Activation: r.activation}, nil
+	state.ProtoReflect().SetUnknown(protoreflect.RawFields(release.Extra))
+	if pause := req.GetPause().AsDuration(); pause > 0 {
+		fmt.Println("turn of", turn.ID())
+		<-time.After(pause) // it ignores its context, as bad code does
+	}
+	return &chaosv1.AddResponse{Value: state.GetValue(), Activation: r.activation, Process: int64(os.Getpid())}, nil
 }
 
 func (*register) Write(_ context.Context, turn chaosv1francis.RegisterActorTurn, req *chaosv1.WriteRequest) (*chaosv1.WriteResponse, error) {
-	turn.State().Value = req.GetValue()
+	turn.State().Value, turn.State().Padding = req.GetValue(), req.GetPadding()
 	return &chaosv1.WriteResponse{}, nil
 }
 
@@ -125,6 +143,12 @@ func (*register) Break(_ context.Context, _ chaosv1francis.RegisterActorTurn, re
 		panic("as told") //nolint:forbidigo // it is what the test asks for
 	case chaosv1.BreakRequest_HARM_HANG:
 		select {}
+	case chaosv1.BreakRequest_HARM_LOOP:
+		for { //nolint:revive,staticcheck // it is what the test asks for
+		}
+	case chaosv1.BreakRequest_HARM_ALLOCATE:
+		for hoard := [][]byte{}; ; hoard = append(hoard, bytes.Repeat([]byte{1}, 64<<20)) { //nolint:gocritic // for ever
+		}
 	default:
 	}
 	return &chaosv1.BreakResponse{}, nil

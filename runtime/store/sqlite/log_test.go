@@ -82,8 +82,8 @@ func TestForeignReaderHoldsNobodyUp(t *testing.T) {
 	slices.Sort(waits)
 	p99, longest := waits[len(waits)*99/100], waits[len(waits)-1]
 	t.Logf("beside a reader that stays 100 MiB were written: p99 %v, longest %v", p99, longest)
-	if p99 > 100*time.Millisecond || longest > time.Second {
-		t.Errorf("commits took %v (p99) and at most %v; nobody shall wait for a foreign reader", p99, longest)
+	if longest > patience/2 { // T12 in internal/chaos measures p99, where nothing else runs
+		t.Errorf("a commit took %v; nobody shall wait for a foreign reader", longest)
 	}
 	if length := sizeOf(t, path+"-wal"); length < 100<<20 {
 		t.Errorf("the log has %d bytes: the reader kept nothing, and nothing was tried", length)

@@ -37,6 +37,10 @@ const (
 	BreakRequest_HARM_PANIC BreakRequest_Harm = 2
 	// The method never returns, whatever its context says.
 	BreakRequest_HARM_HANG BreakRequest_Harm = 3
+	// It computes for ever.
+	BreakRequest_HARM_LOOP BreakRequest_Harm = 4
+	// It asks for more memory than there is.
+	BreakRequest_HARM_ALLOCATE BreakRequest_Harm = 5
 )
 
 // Enum value maps for BreakRequest_Harm.
@@ -46,12 +50,16 @@ var (
 		1: "HARM_EXIT",
 		2: "HARM_PANIC",
 		3: "HARM_HANG",
+		4: "HARM_LOOP",
+		5: "HARM_ALLOCATE",
 	}
 	BreakRequest_Harm_value = map[string]int32{
 		"HARM_UNSPECIFIED": 0,
 		"HARM_EXIT":        1,
 		"HARM_PANIC":       2,
 		"HARM_HANG":        3,
+		"HARM_LOOP":        4,
+		"HARM_ALLOCATE":    5,
 	}
 )
 
@@ -86,7 +94,9 @@ func (BreakRequest_Harm) EnumDescriptor() ([]byte, []int) {
 type RegisterState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number.
-	Value         int64 `protobuf:"varint,1,opt,name=value,proto3" json:"value,omitempty"`
+	Value int64 `protobuf:"varint,1,opt,name=value,proto3" json:"value,omitempty"`
+	// What else is stored with it.
+	Padding       []byte `protobuf:"bytes,2,opt,name=padding,proto3" json:"padding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -128,12 +138,19 @@ func (x *RegisterState) GetValue() int64 {
 	return 0
 }
 
+func (x *RegisterState) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
+}
+
 // AddRequest adds to the number.
 type AddRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What to add.
 	In int64 `protobuf:"varint,1,opt,name=in,proto3" json:"in,omitempty"`
-	// How long the turn lasts.
+	// How long the turn lasts. The worker prints "turn of <id>" when it begins to wait.
 	Pause         *durationpb.Duration `protobuf:"bytes,2,opt,name=pause,proto3" json:"pause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -189,7 +206,9 @@ type AddResponse struct {
 	// The number after it.
 	Value int64 `protobuf:"varint,1,opt,name=value,proto3" json:"value,omitempty"`
 	// Which activation has answered.
-	Activation    uint64 `protobuf:"fixed64,2,opt,name=activation,proto3" json:"activation,omitempty"`
+	Activation uint64 `protobuf:"fixed64,2,opt,name=activation,proto3" json:"activation,omitempty"`
+	// The process that it is in.
+	Process       int64 `protobuf:"varint,3,opt,name=process,proto3" json:"process,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -238,11 +257,20 @@ func (x *AddResponse) GetActivation() uint64 {
 	return 0
 }
 
+func (x *AddResponse) GetProcess() int64 {
+	if x != nil {
+		return x.Process
+	}
+	return 0
+}
+
 // WriteRequest replaces the number.
 type WriteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new one.
-	Value         int64 `protobuf:"varint,1,opt,name=value,proto3" json:"value,omitempty"`
+	Value int64 `protobuf:"varint,1,opt,name=value,proto3" json:"value,omitempty"`
+	// What else is stored with it from now on.
+	Padding       []byte `protobuf:"bytes,2,opt,name=padding,proto3" json:"padding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +310,13 @@ func (x *WriteRequest) GetValue() int64 {
 		return x.Value
 	}
 	return 0
+}
+
+func (x *WriteRequest) GetPadding() []byte {
+	if x != nil {
+		return x.Padding
+	}
+	return nil
 }
 
 // WriteResponse answers Write.
@@ -592,20 +627,23 @@ var File_chaos_v1_chaos_proto protoreflect.FileDescriptor
 
 const file_chaos_v1_chaos_proto_rawDesc = "" +
 	"\n" +
-	"\x14chaos/v1/chaos.proto\x12\bchaos.v1\x1a\x18francis/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"%\n" +
+	"\x14chaos/v1/chaos.proto\x12\bchaos.v1\x1a\x18francis/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"?\n" +
 	"\rRegisterState\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\x03R\x05value\"M\n" +
+	"\x05value\x18\x01 \x01(\x03R\x05value\x12\x18\n" +
+	"\apadding\x18\x02 \x01(\fR\apadding\"M\n" +
 	"\n" +
 	"AddRequest\x12\x0e\n" +
 	"\x02in\x18\x01 \x01(\x03R\x02in\x12/\n" +
-	"\x05pause\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05pause\"C\n" +
+	"\x05pause\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05pause\"]\n" +
 	"\vAddResponse\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\x03R\x05value\x12\x1e\n" +
 	"\n" +
 	"activation\x18\x02 \x01(\x06R\n" +
-	"activation\"$\n" +
+	"activation\x12\x18\n" +
+	"\aprocess\x18\x03 \x01(\x03R\aprocess\">\n" +
 	"\fWriteRequest\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\x03R\x05value\"\x0f\n" +
+	"\x05value\x18\x01 \x01(\x03R\x05value\x12\x18\n" +
+	"\apadding\x18\x02 \x01(\fR\apadding\"\x0f\n" +
 	"\rWriteResponse\"1\n" +
 	"\vSwapRequest\x12\x10\n" +
 	"\x03old\x18\x01 \x01(\x03R\x03old\x12\x10\n" +
@@ -614,15 +652,17 @@ const file_chaos_v1_chaos_proto_rawDesc = "" +
 	"\aswapped\x18\x01 \x01(\bR\aswapped\"\r\n" +
 	"\vReadRequest\"$\n" +
 	"\fReadResponse\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\x03R\x05value\"\x8b\x01\n" +
+	"\x05value\x18\x01 \x01(\x03R\x05value\"\xad\x01\n" +
 	"\fBreakRequest\x12/\n" +
-	"\x04harm\x18\x01 \x01(\x0e2\x1b.chaos.v1.BreakRequest.HarmR\x04harm\"J\n" +
+	"\x04harm\x18\x01 \x01(\x0e2\x1b.chaos.v1.BreakRequest.HarmR\x04harm\"l\n" +
 	"\x04Harm\x12\x14\n" +
 	"\x10HARM_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tHARM_EXIT\x10\x01\x12\x0e\n" +
 	"\n" +
 	"HARM_PANIC\x10\x02\x12\r\n" +
-	"\tHARM_HANG\x10\x03\"\x0f\n" +
+	"\tHARM_HANG\x10\x03\x12\r\n" +
+	"\tHARM_LOOP\x10\x04\x12\x11\n" +
+	"\rHARM_ALLOCATE\x10\x05\"\x0f\n" +
 	"\rBreakResponse2\xcd\x02\n" +
 	"\rRegisterActor\x122\n" +
 	"\x03Add\x12\x14.chaos.v1.AddRequest\x1a\x15.chaos.v1.AddResponse\x128\n" +
