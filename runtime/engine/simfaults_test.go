@@ -55,7 +55,7 @@ func (w *world) trouble() {
 	case 12:
 		w.notef("suspend the runtime for %v", long)
 		if w.control != nil {
-			w.control.pause(w.now + long)
+			w.control.pause(long)
 		}
 	case 13, 14:
 		p.shutDown()
@@ -115,19 +115,15 @@ func (w *world) putBack() {
 	w.store.putBack()
 }
 
-// calmDown ends all trouble.
+// calmDown ends all trouble, but for who is suspended already and wakes in its time.
 func (w *world) calmDown() {
 	w.calm = true
 	w.network.cuts = nil
 	w.store.full, w.store.failing = 0, 0
 	w.history.answered = [allShards]int{}
-	for _, p := range w.workers {
-		p.pause(0)
-	}
 	if w.control == nil {
 		w.startRuntime()
 	}
-	w.control.pause(w.now)
 	for len(w.workers) < 3 {
 		w.spawn()
 	}

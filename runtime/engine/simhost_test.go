@@ -86,6 +86,7 @@ func (p *process) wake() {
 // take takes a call that has arrived.
 func (p *process) take(e *errand) {
 	w := p.world
+	w.notef("%s takes %v", p, e.attempt.op)
 	w.afterOf(p, max(0, e.due-w.now), "a call ends", e.expire)
 	if chain.Check(e.link.Parent, e.link.Type, e.link.ID, limit.ChainDepth) != chain.Fine {
 		e.finish(failed)
@@ -189,6 +190,7 @@ func (e *errand) pause(epoch uint64) {
 // serve takes a call that another worker has routed by an epoch.
 func (p *process) serve(e *errand, epoch uint64) {
 	at := e.attempt.at
+	p.world.notef("%s serves %v", p, e.attempt.op)
 	if p.entry(at).GetEpoch() < epoch {
 		e.attempt.detours = true
 	}
@@ -260,6 +262,7 @@ func (e *errand) finish(o outcome) {
 		return
 	}
 	e.done = true
+	e.host.world.notef("%s answers %v: %v %d", e.host, e.attempt.op, o.Outcome, o.value)
 	e.answer(o)
 }
 

@@ -79,8 +79,9 @@ func (c *control) at(time.Duration) (bool, time.Duration) { return c.world.contr
 
 func (c *control) String() string { return theRuntime }
 
-// pause lets the runtime rest until a time, earlier or later than it does already.
-func (c *control) pause(until time.Duration) {
+// pause lets the runtime rest, also longer than it does already.
+func (c *control) pause(d time.Duration) {
+	until := max(c.paused, c.world.now+d)
 	c.rested += until - max(c.world.now, c.paused)
 	c.paused = until
 }

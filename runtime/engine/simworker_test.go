@@ -96,11 +96,11 @@ func (s *session) attend() {}
 func (p *process) String() string { return p.name }
 func (s *session) String() string { return s.id }
 
-// pause suspends the process.
+// pause suspends the process, also longer than it is already.
 func (p *process) pause(d time.Duration) {
-	w := p.world
-	p.slept += w.now + d - max(w.now, p.paused)
-	p.paused = w.now + d
+	until := max(p.paused, p.world.now+d)
+	p.slept += until - max(p.world.now, p.paused)
+	p.paused = until
 }
 
 // clock is the time since boot, which goes on while the process is suspended.

@@ -138,8 +138,8 @@ func (w *world) until(end time.Duration) {
 		switch alive, rests := e.of.at(w.now); {
 		case !alive:
 		case rests > w.now:
-			e.at = rests
-			w.push(e)
+			e.at = rests // and keeps its number: what waits together goes on in the order it was made
+			w.queue.push(e)
 		default:
 			w.happen(&e)
 		}
