@@ -116,7 +116,7 @@ func TestSimulationNotices(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(400) {
+			for seed := range uint64(1000) {
 				p := short(seed)
 				p.off = off
 				if w := simulate(p); w.broken != "" {
@@ -124,7 +124,7 @@ func TestSimulationNotices(t *testing.T) {
 					return
 				}
 			}
-			t.Error("400 seeds noticed nothing")
+			t.Error("1000 seeds noticed nothing")
 		})
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/francis-actors/francis/internal/core/chain"
 	coregate "github.com/francis-actors/francis/internal/core/gate"
@@ -39,6 +40,13 @@ func (c *client) live() {
 		}
 		before = o
 		c.send(o, via)
+	}
+	if w.chance(200) {
+		w.after(w.upTo(20*time.Millisecond), "an actor is dropped", func() {
+			if owner := w.process(w.known[at].GetWorker()); owner != nil {
+				owner.deactivate(at)
+			}
+		})
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/lease"
-	"github.com/francis-actors/francis/runtime/store"
 )
 
 // check is what must hold after every event. What an event cannot have changed is not
@@ -60,7 +59,7 @@ func (w *world) checkMembers() {
 func (w *world) checkDead(s *session) {
 	members, _ := w.store.Workers(context.Background()) // memory does not fail
 	for _, member := range members {
-		if member.Worker.GetId() == s.id && member.Alive {
+		if member.Worker.GetId() == s.id && member.Alive && !w.store.undone[s.id] {
 			w.failf("G5: %s believes that it is dead", s.id)
 		}
 	}
@@ -113,6 +112,9 @@ func (w *world) checkBelief(p *process, mark []byte) {
 // lives is active and knows the whole table, the shards are in balance, and every actor
 // has answered.
 func (w *world) checkRecovered() {
+	if w.store.behind {
+		w.failf("G11: nobody has found out that the store was put back")
+	}
 	counts := map[string]int{}
 	for _, p := range w.workers {
 		if p.session == nil || p.leaving || p.session.holder.State(p.clock()) != lease.Active {
@@ -156,12 +158,11 @@ func (w *world) rewind(lengths [allShards]int) {
 	w.placed = true
 }
 
-// found is told that it was found out that the store was put back, or that nobody can
-// find that out any more.
+// found is told that it was found out that the store was put back.
 func (w *world) found() {
 	w.placed = true
 	w.check()
-	w.store.behind, w.store.seen = false, store.Cluster{}
+	w.store.behind = false
 	w.history.era++
 	for at := range w.history.actors {
 		w.history.actors[at].shown = uint64(w.history.actors[at].length())

@@ -24,10 +24,10 @@ type recorder struct {
 	ledger
 	// copies are what the store held at times before, the oldest first.
 	copies []backup
-	// behind is true from when the store was put back until that is found out, and seen is
-	// how far it had come before.
+	// behind is true from when the store was put back until that is found out.
 	behind bool
-	seen   store.Cluster
+	// undone are the workers whose death may have been undone by that; some have heard of it.
+	undone map[string]bool
 	// writing is the batch of the record that is being written.
 	writing *batch
 }
@@ -318,8 +318,9 @@ func (r *recorder) putBack() {
 	b := r.copies[r.world.random.IntN(len(r.copies))]
 	cluster, _ := r.Cluster(context.Background()) // memory does not fail
 	r.world.notef("the store is put back from %d to %d", cluster.Counter, b.counter)
+	r.undone = r.decreed
 	r.Store, r.ledger = b.store.Copy(), b.clone()
-	r.behind, r.seen = true, cluster
+	r.behind = true
 	r.copies = nil
 	r.world.rewind(b.lengths)
 }

@@ -71,6 +71,13 @@ func (s *seat) watch() {
 	})
 }
 
+// deactivate drops an actor from memory, after the calls that it has already.
+func (p *process) deactivate(at place) {
+	if s := p.slots[at]; s != nil && !s.empty() {
+		s.end()
+	}
+}
+
 // ending is the end of an activation: it waits in the queue like a turn.
 type ending struct {
 	slot   *seat
@@ -313,7 +320,7 @@ func (r *run) decide() {
 	switch {
 	case w.chance(30) || r.ended && w.chance(500):
 		r.failure = &failed // the turn is rolled back
-	case !w.calm && w.chance(5):
+	case !w.calm && w.chance(10): // it panics
 		r.failure = &failed
 		r.slot.queue.Spoil()
 	default:

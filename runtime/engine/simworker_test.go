@@ -409,9 +409,7 @@ func (p *process) empty(shards []place, done func()) {
 		return slices.ContainsFunc(shards, func(at place) bool { return p.slots[at] != nil && !p.slots[at].empty() })
 	}
 	for _, at := range shards {
-		if s := p.slots[at]; s != nil && !s.empty() {
-			s.end()
-		}
+		p.deactivate(at)
 	}
 	s := p.session
 	p.await(waiter{
