@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http/httptrace"
 	"slices"
@@ -166,6 +167,38 @@ func earlyReplies(c *cluster) []string {
 	return breaches
 }
 
+// T3 and G13: the runtime is killed and comes back. It declares nobody dead whom it did not
+// wait for: actors stay where they are.
+func TestT3RestartIsNobodysDeath(t *testing.T) {
+	play(t, restarts, "`kill -9` of the runtime, and a lease of waiting (G13)",
+		fmt.Sprintf("%d actors: none was activated anew", subjects))
+}
+
+func restarts(c *cluster) []string {
+	owner, _, ids := c.divide()
+	activation := func(id string) uint64 {
+		res, err := owner.add(c.t.Context(), id, &chaosv1.AddRequest{In: 1}, sdk.WithIdempotencyKey(rand.Text()))
+		if err != nil {
+			c.t.Errorf("%s: %v", id, err)
+		}
+		return res.GetActivation()
+	}
+	before := map[string]uint64{}
+	for _, id := range ids {
+		before[id] = activation(id)
+	}
+	c.current().kill()
+	c.startRuntime()
+	rest(c.t.Context(), lease)
+	var breaches breaches
+	for _, id := range ids {
+		if after := activation(id); after != before[id] {
+			breaches.add("%s was activated anew", id)
+		}
+	}
+	return breaches
+}
+
 // T6 and G7: the answers of a worker are lost after the turns were committed. Calls that
 // have a key are made again, and take effect once.
 func TestT6LostAnswersOfKeyedCalls(t *testing.T) {
@@ -299,6 +332,7 @@ func TestGuaranteesAreNoticed(t *testing.T) {
 		{"without_g4", resumedViews},
 		{"without_g6", earlyReplies},
 		{"without_g7", lostAnswers},
+		{"without_g13", restarts},
 	} {
 		t.Run(test.tag, func(t *testing.T) {
 			breaches := test.play(launch(t, setup{workers: 2, tags: test.tag}))
