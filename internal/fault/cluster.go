@@ -52,6 +52,13 @@ func TooMany(what string, n, limit int) *connect.Error {
 		"the request carries "+strconv.Itoa(n)+" "+what+"; at most "+strconv.Itoa(limit)+" are allowed")
 }
 
+// TooManyLinks is the error of a worker that opens one link too many.
+func TooManyLinks(limit int) *connect.Error {
+	return New(connect.CodeResourceExhausted, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_TOO_LARGE, Outcome: nothing, Retryable: true,
+	}, "the worker has "+plural(limit, "link", "links")+" already; end those that it does not use")
+}
+
 // CertificateRefused is the error of a worker whose certificate could not be signed.
 func CertificateRefused() *connect.Error {
 	return refused(connect.CodeInternal, francisv1.Reason_REASON_UNSPECIFIED,

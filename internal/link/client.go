@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	linkv1 "github.com/francis-actors/francis/gen/francis/link/v1"
@@ -42,8 +43,8 @@ type Client struct {
 	bytes int
 	// last is the number of the last request.
 	last uint64
-	// retired is set once the link takes no more requests.
-	retired bool
+	// retired is set, with mu locked, once the link takes no more requests.
+	retired atomic.Bool
 	// used is set when the link was used since the last look.
 	used bool
 
@@ -124,8 +125,8 @@ func (c *Client) admit(p *pending, request Body) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.retired:
-		return fmt.Errorf("%w: the link is retired", ErrUnsent)
+	case c.retired.Load():
+		return ErrRetired
 	case len(c.pending) >= maxRequests || c.bytes+size > maxBytes:
 		return fault.Overloaded()
 	}
@@ -171,7 +172,7 @@ func (c *Client) remove(id uint64) *pending {
 	delete(c.pending, id)
 	c.bytes -= p.size
 	c.used = true
-	if c.retired && len(c.pending) == 0 {
+	if c.retired.Load() && len(c.pending) == 0 {
 		c.poke()
 	}
 	return p
@@ -181,7 +182,7 @@ func (c *Client) remove(id uint64) *pending {
 func (c *Client) Retire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.retired = true
+	c.retired.Store(true)
 	c.poke()
 }
 
@@ -195,11 +196,7 @@ func (c *Client) Close() {
 func (c *Client) Ended() <-chan struct{} { return c.ended }
 
 // Retired reports whether the link takes no more requests.
-func (c *Client) Retired() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.retired
-}
+func (c *Client) Retired() bool { return c.retired.Load() }
 
 // write sends what is waiting, until the link is retired and all its requests are
 // answered or have left for good.
@@ -271,7 +268,7 @@ func (c *Client) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.pending) == 0 && !c.used {
-		c.retired = true
+		c.retired.Store(true)
 	}
 	c.used = false
 }
@@ -281,7 +278,7 @@ func (c *Client) rest() {
 func (c *Client) empty() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.retired && len(c.pending)+len(c.gone) == 0
+	return c.retired.Load() && len(c.pending)+len(c.gone) == 0
 }
 
 // read takes the answers until the link ends.
@@ -320,7 +317,8 @@ func (c *Client) answer(i received) error {
 func (c *Client) end(cause error) {
 	c.mu.Lock()
 	lost := c.pending
-	c.pending, c.waiting, c.bytes, c.retired = nil, nil, 0, true
+	c.pending, c.waiting, c.bytes = nil, nil, 0
+	c.retired.Store(true)
 	c.mu.Unlock()
 	if errors.Is(cause, io.EOF) {
 		cause = errors.New("the other end has ended the link")

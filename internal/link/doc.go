@@ -14,7 +14,10 @@
 // nothing more is read.
 package link
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 const (
 	// MaxRequest is the largest request that travels on a link, in bytes. Larger ones are
@@ -35,6 +38,8 @@ const (
 var (
 	// ErrUnsent says that a request has certainly not left: nothing happened.
 	ErrUnsent = errors.New("it was not sent")
+	// ErrRetired is an ErrUnsent: the link takes no more requests, another one may.
+	ErrRetired = fmt.Errorf("%w: the link is retired", ErrUnsent)
 	// ErrLost says that the link ended after a request may have left, and before it was
 	// answered.
 	ErrLost = errors.New("the link was lost")

@@ -23,15 +23,24 @@ const (
 
 // newMemberServer serves the engine to the connections that showed a certificate, which
 // [join.Port] bounds.
-func newMemberServer(e *engine.Engine, log *slog.Logger) *http.Server {
-	return inbound.NewServer(inbound.ServerConfig{Handler: newMemberHandler(e), Streams: maxStreams, Logger: log})
+func newMemberServer(e *engine.Engine, log *slog.Logger, closing <-chan struct{}) *http.Server {
+	return inbound.NewServer(inbound.ServerConfig{Handler: newMemberHandler(e, closing), Streams: maxStreams, Logger: log})
 }
 
-// newMemberHandler serves without compression and with bounded bodies.
-func newMemberHandler(e *engine.Engine) http.Handler {
+// newMemberHandler serves without compression and with bounded bodies. A link has no end,
+// and may be silent; each of its frames is bounded.
+func newMemberHandler(e *engine.Engine, closing <-chan struct{}) http.Handler {
 	rpc := connect.NewServer()
 	runtimev1connect.RegisterWorkerServiceHandler(rpc, e.Handler(workerOf))
+	runtimev1connect.RegisterLinkServiceHandler(rpc, newLinks(e, closing))
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(maxMessage))
-	return http.MaxBytesHandler(inbound.Usual.Keep(mux), maxMessage)
+	bounded := http.MaxBytesHandler(inbound.Usual.Keep(mux), maxMessage)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == runtimev1connect.LinkServiceLinkProcedure {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		bounded.ServeHTTP(w, r)
+	})
 }

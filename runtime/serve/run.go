@@ -89,6 +89,7 @@ const joinGrace = time.Second
 func (r *Runtime) shutdown(p *parts) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.ShutdownGracePeriod)
 	defer cancel()
+	close(r.closing)
 	var ending sync.WaitGroup
 	ending.Go(func() { end(ctx, r.joiners, joinGrace) })
 	ending.Go(func() { end(ctx, r.members, r.cfg.ShutdownGracePeriod) })

@@ -37,12 +37,14 @@ type Runtime struct {
 	port      *join.Port
 	joiners   *http.Server
 	members   *http.Server
-	address   net.Addr
+	// closing is closed when members shall ask nothing more on their links.
+	closing chan struct{}
+	address net.Addr
 }
 
 // New opens the address and the store. What it opened is closed by Run.
 func New(cfg *config.Config, log *slog.Logger) (*Runtime, error) {
-	r := &Runtime{cfg: cfg, log: log}
+	r := &Runtime{cfg: cfg, log: log, closing: make(chan struct{})}
 	if err := r.identify(); err != nil {
 		return nil, err
 	}
@@ -103,7 +105,7 @@ func (r *Runtime) assemble(listener net.Listener) (err error) {
 	if err != nil {
 		return err
 	}
-	r.joiners, r.members = joining.HTTPServer(), newMemberServer(r.engine, r.log)
+	r.joiners, r.members = joining.HTTPServer(), newMemberServer(r.engine, r.log, r.closing)
 	r.port, err = join.NewPort(join.PortConfig{
 		Listener: listener, TLS: r.holder.JoinServer(pki.RoleWorker), Logger: r.log,
 	})

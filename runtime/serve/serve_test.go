@@ -130,12 +130,20 @@ func (r *running) join(address string) *join.Membership {
 
 // dial makes a client whose connections are configured so.
 func (r *running) dial(config *tls.Config) runtimev1connect.WorkerServiceClient {
+	return runtimev1connect.NewWorkerServiceClient(r.client(config))
+}
+
+// links makes a client of links likewise.
+func (r *running) links(config *tls.Config) runtimev1connect.LinkServiceClient {
+	return runtimev1connect.NewLinkServiceClient(r.client(config))
+}
+
+func (r *running) client(config *tls.Config) *connect.Client {
 	var protocols http.Protocols
 	protocols.SetHTTP2(true)
 	transport := &http.Transport{TLSClientConfig: config, Protocols: &protocols}
 	r.t.Cleanup(transport.CloseIdleConnections)
-	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://"+r.address(), connecthttp.WithCompressors()))
-	return runtimev1connect.NewWorkerServiceClient(client)
+	return connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://"+r.address(), connecthttp.WithCompressors()))
 }
 
 // logs waits until the text is in the log: a client may know of a refusal earlier.

@@ -62,8 +62,14 @@ func (h *Host) membership(joined *join.Membership) *member.Membership {
 	})
 	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://runtime",
 		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(0)))
+	life, end := context.WithCancel(context.Background())
+	line := member.NewLine(life, joined.Holder, transport, runtimev1connect.NewLinkServiceClient(client).Link)
 	return &member.Membership{
 		Worker: joined.Worker, Holder: joined.Holder, Lease: joined.Lease,
-		Runtime: runtimev1connect.NewWorkerServiceClient(client), Close: transport.CloseIdleConnections,
+		Runtime: linkedRuntime{runtimev1connect.NewWorkerServiceClient(client), line},
+		Close: func() {
+			end()
+			transport.CloseIdleConnections()
+		},
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
 	"github.com/francis-actors/francis/internal/pki"
 )
 
@@ -63,6 +62,7 @@ var policy = map[string]cells{
 	"francis.runtime.v1.WorkerService/Load":     forWorkers(served),
 	"francis.runtime.v1.WorkerService/Commit":   forWorkers(served),
 	"francis.runtime.v1.WorkerService/Certify":  forWorkers(argument),
+	"francis.runtime.v1.LinkService/Link":       forWorkers(served),
 	"francis.runtime.v1.JoinService/Begin":      forJoiners(argument),
 	"francis.runtime.v1.JoinService/Prove":      forJoiners(stranger),
 	"francis.peer.v1.PeerService/Link": {
@@ -170,7 +170,7 @@ func (c *cluster) post(address string, who *pki.Certificate, procedure string) s
 		c.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/proto")
-	if procedure == strings.TrimPrefix(peerv1connect.PeerServiceLinkProcedure, "/") {
+	if strings.HasSuffix(procedure, "/Link") { // a stream
 		req.Header.Set("Content-Type", "application/connect+proto")
 	}
 	res, err := client.Do(req)

@@ -14,6 +14,7 @@ import (
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
@@ -198,8 +199,8 @@ func doubt(results []*runtimev1.CommitResponse_Result) {
 // withoutEffect reports whether a request that failed with err has certainly done
 // nothing: it never left, or the runtime says so.
 func withoutEffect(err error) bool {
-	_, unsent := errors.AsType[*dialError](err)
-	return unsent || fault.Detail(err).GetOutcome() == francisv1.Outcome_OUTCOME_NOTHING_HAPPENED
+	_, undialled := errors.AsType[*dialError](err)
+	return undialled || errors.Is(err, link.ErrUnsent) || fault.Detail(err).GetOutcome() == francisv1.Outcome_OUTCOME_NOTHING_HAPPENED
 }
 
 // full reports whether the store had no room: the caller shall know, and decide when

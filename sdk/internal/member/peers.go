@@ -28,13 +28,9 @@ import (
 
 const (
 	dialTimeout = 3 * time.Second
-	// openTimeout is how long the opening of a link may take, dialling included.
-	openTimeout = 5 * time.Second
 	// pingAfter is how long another worker may be silent before it is asked whether it
 	// is still there.
 	pingAfter = 3 * time.Second
-	// idlePeer is how long a connection to another worker is kept without use.
-	idlePeer = 5 * time.Minute
 	// farewell is how long a worker that has gone may still answer the calls that it has:
 	// its answers may be on their way. A longer wait is in vain: its process may be stopped,
 	// and its connection look well.
@@ -65,20 +61,7 @@ type peer struct {
 	// life ends, by part, when the worker has gone; then all that waits for it fails.
 	life context.Context
 	part context.CancelFunc
-
-	mu sync.Mutex
-	// current is the link, or the attempt to open it; nil before the first call.
-	current *opening
-}
-
-// opening is a link that is being opened, or is open.
-type opening struct {
-	// certificate is the one that the link was opened with.
-	certificate *pki.Certificate
-	// opened is closed when link or err is set.
-	opened chan struct{}
-	link   *link.Client
-	err    error
+	line *Line
 }
 
 // dialError marks the failure of a dial: whatever was to be sent has not left.
@@ -97,11 +80,11 @@ func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeReq
 	if err == nil || errors.Is(err, host.ErrUnsent) {
 		return res, err
 	}
-	if errors.Is(err, link.ErrUnsent) {
+	if unreached(err) {
+		p.drop(worker, peer)
 		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
 	}
-	if unsent(err) {
-		p.drop(worker, peer)
+	if errors.Is(err, link.ErrUnsent) {
 		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
 	}
 	if fault.Detail(err) == nil { // no verdict of the other worker: the link was lost
@@ -115,16 +98,7 @@ func (p *peer) invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.I
 	if len(req.GetBody()) > link.MaxRequest {
 		return p.invokeApart(ctx, req)
 	}
-	o := p.open()
-	select {
-	case <-o.opened:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, ctx.Err())
-	}
-	if o.err != nil {
-		return nil, o.err
-	}
-	answer, err := o.link.Call(ctx, wire.Call{Request: req})
+	answer, err := p.line.Call(ctx, wire.Call{Request: req})
 	if err != nil {
 		return nil, err
 	}
@@ -143,72 +117,15 @@ func (p *peer) invokeApart(ctx context.Context, req *peerv1.InvokeRequest) (*pee
 	return res, err
 }
 
-// open returns the link. One that takes no more calls, or was opened with an earlier
-// certificate, is replaced: the new one before the old one ends.
-func (p *peer) open() *opening {
-	certificate := p.holder.Certificate()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.current.usable(certificate) {
-		return p.current
-	}
-	p.current.retire()
-	o := &opening{certificate: certificate, opened: make(chan struct{})}
-	p.current = o
-	go p.run(o)
-	return o
-}
-
-// run opens a link, and lets its connection go when it has ended.
-func (p *peer) run(o *opening) {
-	ctx, cancel := context.WithTimeout(p.life, openTimeout)
-	o.link, o.err = link.Open(ctx, p.client.Link, idlePeer)
-	cancel()
-	close(o.opened)
-	if o.err == nil {
-		defer context.AfterFunc(p.life, o.link.Close)()
-		<-o.link.Ended()
-		p.transport.CloseIdleConnections()
-	}
-}
-
-// usable reports whether calls may be made on what is opened.
-func (o *opening) usable(certificate *pki.Certificate) bool {
-	if o == nil || o.certificate != certificate {
-		return false
-	}
-	select {
-	case <-o.opened:
-		return o.err == nil && !o.link.Retired()
-	default:
-		return true
-	}
-}
-
-// retire ends a link when its calls are answered.
-func (o *opening) retire() {
-	if o == nil {
-		return
-	}
-	go func() {
-		<-o.opened
-		if o.link != nil {
-			o.link.Retire()
-		}
-	}()
-}
-
 // close retires the link, and closes the connection when nobody uses it.
 func (p *peer) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.current.retire()
+	p.line.Retire()
 	p.transport.CloseIdleConnections()
 }
 
-// unsent reports whether a call did not reach its actor, and may reach it over a new
+// unreached reports whether a call did not reach its actor, and may reach it over a new
 // connection: nobody was dialled, or the certificate of the connection is too old.
-func unsent(err error) bool {
+func unreached(err error) bool {
 	if _, undialled := errors.AsType[*dialError](err); undialled {
 		return true
 	}
@@ -254,6 +171,7 @@ func newPeer(holder *pki.Holder, worker, address string) *peer {
 		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(MaxFrame)))
 	p := &peer{holder: holder, address: address, client: peerv1connect.NewPeerServiceClient(client), transport: transport}
 	p.life, p.part = context.WithCancel(context.Background()) //nolint:gosec // part is called when the worker has gone
+	p.line = NewLine(p.life, holder, transport, p.client.Link)
 	return p
 }
 
@@ -350,7 +268,7 @@ func newTransport(ping time.Duration, dial func(ctx context.Context) (net.Conn, 
 			return conn, nil
 		},
 		Protocols:          &protocols,
-		IdleConnTimeout:    idlePeer,
+		IdleConnTimeout:    idleLink,
 		DisableCompression: true,
 		HTTP2: &http.HTTP2Config{
 			SendPingTimeout: ping, PingTimeout: 2 * ping, WriteByteTimeout: 2 * ping,

@@ -10,6 +10,7 @@
 package runtimev1
 
 import (
+	v1 "github.com/francis-actors/francis/gen/francis/link/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
@@ -25,6 +26,180 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// LinkRequest is a request that travels on a link.
+type LinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is asked.
+	//
+	// Types that are valid to be assigned to Request:
+	//
+	//	*LinkRequest_Load
+	//	*LinkRequest_Commit
+	Request       isLinkRequest_Request `protobuf_oneof:"request"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkRequest) Reset() {
+	*x = LinkRequest{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkRequest) ProtoMessage() {}
+
+func (x *LinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkRequest.ProtoReflect.Descriptor instead.
+func (*LinkRequest) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *LinkRequest) GetRequest() isLinkRequest_Request {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+func (x *LinkRequest) GetLoad() *LoadRequest {
+	if x != nil {
+		if x, ok := x.Request.(*LinkRequest_Load); ok {
+			return x.Load
+		}
+	}
+	return nil
+}
+
+func (x *LinkRequest) GetCommit() *CommitRequest {
+	if x != nil {
+		if x, ok := x.Request.(*LinkRequest_Commit); ok {
+			return x.Commit
+		}
+	}
+	return nil
+}
+
+type isLinkRequest_Request interface {
+	isLinkRequest_Request()
+}
+
+type LinkRequest_Load struct {
+	// As by Load.
+	Load *LoadRequest `protobuf:"bytes,1,opt,name=load,proto3,oneof"`
+}
+
+type LinkRequest_Commit struct {
+	// As by Commit.
+	Commit *CommitRequest `protobuf:"bytes,2,opt,name=commit,proto3,oneof"`
+}
+
+func (*LinkRequest_Load) isLinkRequest_Request() {}
+
+func (*LinkRequest_Commit) isLinkRequest_Request() {}
+
+// LinkResponse is the answer to it.
+type LinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is answered.
+	//
+	// Types that are valid to be assigned to Response:
+	//
+	//	*LinkResponse_Load
+	//	*LinkResponse_Commit
+	Response      isLinkResponse_Response `protobuf_oneof:"response"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkResponse) Reset() {
+	*x = LinkResponse{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkResponse) ProtoMessage() {}
+
+func (x *LinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkResponse.ProtoReflect.Descriptor instead.
+func (*LinkResponse) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *LinkResponse) GetResponse() isLinkResponse_Response {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
+func (x *LinkResponse) GetLoad() *LoadResponse {
+	if x != nil {
+		if x, ok := x.Response.(*LinkResponse_Load); ok {
+			return x.Load
+		}
+	}
+	return nil
+}
+
+func (x *LinkResponse) GetCommit() *CommitResponse {
+	if x != nil {
+		if x, ok := x.Response.(*LinkResponse_Commit); ok {
+			return x.Commit
+		}
+	}
+	return nil
+}
+
+type isLinkResponse_Response interface {
+	isLinkResponse_Response()
+}
+
+type LinkResponse_Load struct {
+	// To a load.
+	Load *LoadResponse `protobuf:"bytes,1,opt,name=load,proto3,oneof"`
+}
+
+type LinkResponse_Commit struct {
+	// To a commit.
+	Commit *CommitResponse `protobuf:"bytes,2,opt,name=commit,proto3,oneof"`
+}
+
+func (*LinkResponse_Load) isLinkResponse_Response() {}
+
+func (*LinkResponse_Commit) isLinkResponse_Response() {}
 
 // ActorType is an actor type that a worker serves.
 type ActorType struct {
@@ -42,7 +217,7 @@ type ActorType struct {
 
 func (x *ActorType) Reset() {
 	*x = ActorType{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[0]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -54,7 +229,7 @@ func (x *ActorType) String() string {
 func (*ActorType) ProtoMessage() {}
 
 func (x *ActorType) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[0]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -67,7 +242,7 @@ func (x *ActorType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorType.ProtoReflect.Descriptor instead.
 func (*ActorType) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{0}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *ActorType) GetName() string {
@@ -104,7 +279,7 @@ type AnnounceRequest struct {
 
 func (x *AnnounceRequest) Reset() {
 	*x = AnnounceRequest{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[1]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -116,7 +291,7 @@ func (x *AnnounceRequest) String() string {
 func (*AnnounceRequest) ProtoMessage() {}
 
 func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[1]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -129,7 +304,7 @@ func (x *AnnounceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceRequest.ProtoReflect.Descriptor instead.
 func (*AnnounceRequest) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{1}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AnnounceRequest) GetAddress() string {
@@ -155,7 +330,7 @@ type AnnounceResponse struct {
 
 func (x *AnnounceResponse) Reset() {
 	*x = AnnounceResponse{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[2]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -167,7 +342,7 @@ func (x *AnnounceResponse) String() string {
 func (*AnnounceResponse) ProtoMessage() {}
 
 func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[2]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -180,7 +355,7 @@ func (x *AnnounceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnounceResponse.ProtoReflect.Descriptor instead.
 func (*AnnounceResponse) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{2}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{4}
 }
 
 // RenewRequest renews a lease.
@@ -196,7 +371,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[3]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -208,7 +383,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[3]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -221,7 +396,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{3}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RenewRequest) GetRelease() string {
@@ -251,7 +426,7 @@ type RenewResponse struct {
 
 func (x *RenewResponse) Reset() {
 	*x = RenewResponse{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[4]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -263,7 +438,7 @@ func (x *RenewResponse) String() string {
 func (*RenewResponse) ProtoMessage() {}
 
 func (x *RenewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[4]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -276,7 +451,7 @@ func (x *RenewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
 func (*RenewResponse) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{4}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RenewResponse) GetDead() bool {
@@ -297,7 +472,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[5]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +484,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[5]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +497,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{5}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WatchRequest) GetCursor() string {
@@ -357,7 +532,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[6]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +544,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[6]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +557,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{6}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WatchResponse) GetCursor() string {
@@ -454,7 +629,7 @@ type Shard struct {
 
 func (x *Shard) Reset() {
 	*x = Shard{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[7]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +641,7 @@ func (x *Shard) String() string {
 func (*Shard) ProtoMessage() {}
 
 func (x *Shard) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[7]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +654,7 @@ func (x *Shard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shard.ProtoReflect.Descriptor instead.
 func (*Shard) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{7}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Shard) GetType() string {
@@ -537,7 +712,7 @@ type Worker struct {
 
 func (x *Worker) Reset() {
 	*x = Worker{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[8]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -549,7 +724,7 @@ func (x *Worker) String() string {
 func (*Worker) ProtoMessage() {}
 
 func (x *Worker) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[8]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -562,7 +737,7 @@ func (x *Worker) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Worker.ProtoReflect.Descriptor instead.
 func (*Worker) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{8}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Worker) GetId() string {
@@ -613,7 +788,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[9]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +800,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[9]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +813,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{9}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReleaseRequest) GetReleases() []*ReleaseRequest_Release {
@@ -666,7 +841,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[10]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +853,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[10]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +866,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{10}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReleaseResponse) GetShards() []*Shard {
@@ -710,7 +885,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[11]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +897,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[11]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +910,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{11}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{13}
 }
 
 // LeaveResponse confirms it.
@@ -747,7 +922,7 @@ type LeaveResponse struct {
 
 func (x *LeaveResponse) Reset() {
 	*x = LeaveResponse{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[12]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +934,7 @@ func (x *LeaveResponse) String() string {
 func (*LeaveResponse) ProtoMessage() {}
 
 func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[12]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +947,7 @@ func (x *LeaveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveResponse.ProtoReflect.Descriptor instead.
 func (*LeaveResponse) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{12}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{14}
 }
 
 // CertifyRequest asks for a new certificate for the same worker.
@@ -786,7 +961,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[13]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -798,7 +973,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[13]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -811,7 +986,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{13}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CertifyRequest) GetCsr() []byte {
@@ -834,7 +1009,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[14]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +1021,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[14]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +1034,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{14}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CertifyResponse) GetCertificate() []byte {
@@ -889,7 +1064,7 @@ type ReleaseRequest_Release struct {
 
 func (x *ReleaseRequest_Release) Reset() {
 	*x = ReleaseRequest_Release{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[15]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +1076,7 @@ func (x *ReleaseRequest_Release) String() string {
 func (*ReleaseRequest_Release) ProtoMessage() {}
 
 func (x *ReleaseRequest_Release) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[15]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1089,7 @@ func (x *ReleaseRequest_Release) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest_Release.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest_Release) Descriptor() ([]byte, []int) {
-	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{9, 0}
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *ReleaseRequest_Release) GetType() string {
@@ -935,7 +1110,16 @@ var File_francis_runtime_v1_worker_proto protoreflect.FileDescriptor
 
 const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\n" +
-	"\x1ffrancis/runtime/v1/worker.proto\x12\x12francis.runtime.v1\x1a\x1efrancis/runtime/v1/state.proto\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"s\n" +
+	"\x1ffrancis/runtime/v1/worker.proto\x12\x12francis.runtime.v1\x1a\x1afrancis/link/v1/link.proto\x1a\x1efrancis/runtime/v1/state.proto\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8c\x01\n" +
+	"\vLinkRequest\x125\n" +
+	"\x04load\x18\x01 \x01(\v2\x1f.francis.runtime.v1.LoadRequestH\x00R\x04load\x12;\n" +
+	"\x06commit\x18\x02 \x01(\v2!.francis.runtime.v1.CommitRequestH\x00R\x06commitB\t\n" +
+	"\arequest\"\x90\x01\n" +
+	"\fLinkResponse\x126\n" +
+	"\x04load\x18\x01 \x01(\v2 .francis.runtime.v1.LoadResponseH\x00R\x04load\x12<\n" +
+	"\x06commit\x18\x02 \x01(\v2\".francis.runtime.v1.CommitResponseH\x00R\x06commitB\n" +
+	"\n" +
+	"\bresponse\"s\n" +
 	"\tActorType\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x128\n" +
@@ -994,7 +1178,9 @@ const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\x05Leave\x12 .francis.runtime.v1.LeaveRequest\x1a!.francis.runtime.v1.LeaveResponse\x12I\n" +
 	"\x04Load\x12\x1f.francis.runtime.v1.LoadRequest\x1a .francis.runtime.v1.LoadResponse\x12O\n" +
 	"\x06Commit\x12!.francis.runtime.v1.CommitRequest\x1a\".francis.runtime.v1.CommitResponse\x12R\n" +
-	"\aCertify\x12\".francis.runtime.v1.CertifyRequest\x1a#.francis.runtime.v1.CertifyResponseBDZBgithub.com/francis-actors/francis/gen/francis/runtime/v1;runtimev1b\x06proto3"
+	"\aCertify\x12\".francis.runtime.v1.CertifyRequest\x1a#.francis.runtime.v1.CertifyResponse2I\n" +
+	"\vLinkService\x12:\n" +
+	"\x04Link\x12\x16.francis.link.v1.Frame\x1a\x16.francis.link.v1.Frame(\x010\x01BDZBgithub.com/francis-actors/francis/gen/francis/runtime/v1;runtimev1b\x06proto3"
 
 var (
 	file_francis_runtime_v1_worker_proto_rawDescOnce sync.Once
@@ -1008,63 +1194,72 @@ func file_francis_runtime_v1_worker_proto_rawDescGZIP() []byte {
 	return file_francis_runtime_v1_worker_proto_rawDescData
 }
 
-var file_francis_runtime_v1_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_francis_runtime_v1_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_francis_runtime_v1_worker_proto_goTypes = []any{
-	(*ActorType)(nil),                      // 0: francis.runtime.v1.ActorType
-	(*AnnounceRequest)(nil),                // 1: francis.runtime.v1.AnnounceRequest
-	(*AnnounceResponse)(nil),               // 2: francis.runtime.v1.AnnounceResponse
-	(*RenewRequest)(nil),                   // 3: francis.runtime.v1.RenewRequest
-	(*RenewResponse)(nil),                  // 4: francis.runtime.v1.RenewResponse
-	(*WatchRequest)(nil),                   // 5: francis.runtime.v1.WatchRequest
-	(*WatchResponse)(nil),                  // 6: francis.runtime.v1.WatchResponse
-	(*Shard)(nil),                          // 7: francis.runtime.v1.Shard
-	(*Worker)(nil),                         // 8: francis.runtime.v1.Worker
-	(*ReleaseRequest)(nil),                 // 9: francis.runtime.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),                // 10: francis.runtime.v1.ReleaseResponse
-	(*LeaveRequest)(nil),                   // 11: francis.runtime.v1.LeaveRequest
-	(*LeaveResponse)(nil),                  // 12: francis.runtime.v1.LeaveResponse
-	(*CertifyRequest)(nil),                 // 13: francis.runtime.v1.CertifyRequest
-	(*CertifyResponse)(nil),                // 14: francis.runtime.v1.CertifyResponse
-	(*ReleaseRequest_Release)(nil),         // 15: francis.runtime.v1.ReleaseRequest.Release
-	(*descriptorpb.FileDescriptorSet)(nil), // 16: google.protobuf.FileDescriptorSet
-	(*durationpb.Duration)(nil),            // 17: google.protobuf.Duration
-	(*Fence)(nil),                          // 18: francis.runtime.v1.Fence
-	(*LoadRequest)(nil),                    // 19: francis.runtime.v1.LoadRequest
-	(*CommitRequest)(nil),                  // 20: francis.runtime.v1.CommitRequest
-	(*LoadResponse)(nil),                   // 21: francis.runtime.v1.LoadResponse
-	(*CommitResponse)(nil),                 // 22: francis.runtime.v1.CommitResponse
+	(*LinkRequest)(nil),                    // 0: francis.runtime.v1.LinkRequest
+	(*LinkResponse)(nil),                   // 1: francis.runtime.v1.LinkResponse
+	(*ActorType)(nil),                      // 2: francis.runtime.v1.ActorType
+	(*AnnounceRequest)(nil),                // 3: francis.runtime.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),               // 4: francis.runtime.v1.AnnounceResponse
+	(*RenewRequest)(nil),                   // 5: francis.runtime.v1.RenewRequest
+	(*RenewResponse)(nil),                  // 6: francis.runtime.v1.RenewResponse
+	(*WatchRequest)(nil),                   // 7: francis.runtime.v1.WatchRequest
+	(*WatchResponse)(nil),                  // 8: francis.runtime.v1.WatchResponse
+	(*Shard)(nil),                          // 9: francis.runtime.v1.Shard
+	(*Worker)(nil),                         // 10: francis.runtime.v1.Worker
+	(*ReleaseRequest)(nil),                 // 11: francis.runtime.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),                // 12: francis.runtime.v1.ReleaseResponse
+	(*LeaveRequest)(nil),                   // 13: francis.runtime.v1.LeaveRequest
+	(*LeaveResponse)(nil),                  // 14: francis.runtime.v1.LeaveResponse
+	(*CertifyRequest)(nil),                 // 15: francis.runtime.v1.CertifyRequest
+	(*CertifyResponse)(nil),                // 16: francis.runtime.v1.CertifyResponse
+	(*ReleaseRequest_Release)(nil),         // 17: francis.runtime.v1.ReleaseRequest.Release
+	(*LoadRequest)(nil),                    // 18: francis.runtime.v1.LoadRequest
+	(*CommitRequest)(nil),                  // 19: francis.runtime.v1.CommitRequest
+	(*LoadResponse)(nil),                   // 20: francis.runtime.v1.LoadResponse
+	(*CommitResponse)(nil),                 // 21: francis.runtime.v1.CommitResponse
+	(*descriptorpb.FileDescriptorSet)(nil), // 22: google.protobuf.FileDescriptorSet
+	(*durationpb.Duration)(nil),            // 23: google.protobuf.Duration
+	(*Fence)(nil),                          // 24: francis.runtime.v1.Fence
+	(*v1.Frame)(nil),                       // 25: francis.link.v1.Frame
 }
 var file_francis_runtime_v1_worker_proto_depIdxs = []int32{
-	16, // 0: francis.runtime.v1.ActorType.files:type_name -> google.protobuf.FileDescriptorSet
-	0,  // 1: francis.runtime.v1.AnnounceRequest.types:type_name -> francis.runtime.v1.ActorType
-	7,  // 2: francis.runtime.v1.WatchResponse.shards:type_name -> francis.runtime.v1.Shard
-	8,  // 3: francis.runtime.v1.WatchResponse.workers:type_name -> francis.runtime.v1.Worker
-	0,  // 4: francis.runtime.v1.WatchResponse.types:type_name -> francis.runtime.v1.ActorType
-	17, // 5: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
-	15, // 6: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
-	7,  // 7: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
-	18, // 8: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
-	1,  // 9: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
-	3,  // 10: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
-	5,  // 11: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
-	9,  // 12: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
-	11, // 13: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
-	19, // 14: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
-	20, // 15: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
-	13, // 16: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
-	2,  // 17: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
-	4,  // 18: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
-	6,  // 19: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
-	10, // 20: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
-	12, // 21: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
-	21, // 22: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
-	22, // 23: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
-	14, // 24: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
-	17, // [17:25] is the sub-list for method output_type
-	9,  // [9:17] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	18, // 0: francis.runtime.v1.LinkRequest.load:type_name -> francis.runtime.v1.LoadRequest
+	19, // 1: francis.runtime.v1.LinkRequest.commit:type_name -> francis.runtime.v1.CommitRequest
+	20, // 2: francis.runtime.v1.LinkResponse.load:type_name -> francis.runtime.v1.LoadResponse
+	21, // 3: francis.runtime.v1.LinkResponse.commit:type_name -> francis.runtime.v1.CommitResponse
+	22, // 4: francis.runtime.v1.ActorType.files:type_name -> google.protobuf.FileDescriptorSet
+	2,  // 5: francis.runtime.v1.AnnounceRequest.types:type_name -> francis.runtime.v1.ActorType
+	9,  // 6: francis.runtime.v1.WatchResponse.shards:type_name -> francis.runtime.v1.Shard
+	10, // 7: francis.runtime.v1.WatchResponse.workers:type_name -> francis.runtime.v1.Worker
+	2,  // 8: francis.runtime.v1.WatchResponse.types:type_name -> francis.runtime.v1.ActorType
+	23, // 9: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
+	17, // 10: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
+	9,  // 11: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
+	24, // 12: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
+	3,  // 13: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
+	5,  // 14: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
+	7,  // 15: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
+	11, // 16: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
+	13, // 17: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
+	18, // 18: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
+	19, // 19: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
+	15, // 20: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
+	25, // 21: francis.runtime.v1.LinkService.Link:input_type -> francis.link.v1.Frame
+	4,  // 22: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
+	6,  // 23: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
+	8,  // 24: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
+	12, // 25: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
+	14, // 26: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
+	20, // 27: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
+	21, // 28: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
+	16, // 29: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
+	25, // 30: francis.runtime.v1.LinkService.Link:output_type -> francis.link.v1.Frame
+	22, // [22:31] is the sub-list for method output_type
+	13, // [13:22] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_francis_runtime_v1_worker_proto_init() }
@@ -1073,15 +1268,23 @@ func file_francis_runtime_v1_worker_proto_init() {
 		return
 	}
 	file_francis_runtime_v1_state_proto_init()
+	file_francis_runtime_v1_worker_proto_msgTypes[0].OneofWrappers = []any{
+		(*LinkRequest_Load)(nil),
+		(*LinkRequest_Commit)(nil),
+	}
+	file_francis_runtime_v1_worker_proto_msgTypes[1].OneofWrappers = []any{
+		(*LinkResponse_Load)(nil),
+		(*LinkResponse_Commit)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_francis_runtime_v1_worker_proto_rawDesc), len(file_francis_runtime_v1_worker_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_francis_runtime_v1_worker_proto_goTypes,
 		DependencyIndexes: file_francis_runtime_v1_worker_proto_depIdxs,

@@ -10,6 +10,7 @@ package runtimev1connect
 import (
 	connect "connectrpc.com/connect/v2"
 	context "context"
+	v11 "github.com/francis-actors/francis/gen/francis/link/v1"
 	v1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	sync "sync"
 )
@@ -17,6 +18,8 @@ import (
 const (
 	// WorkerServiceName is the fully-qualified name of the WorkerService service.
 	WorkerServiceName = "francis.runtime.v1.WorkerService"
+	// LinkServiceName is the fully-qualified name of the LinkService service.
+	LinkServiceName = "francis.runtime.v1.LinkService"
 )
 
 // These constants are the procedure names of the RPCs defined in this package. They're exposed at
@@ -43,6 +46,8 @@ const (
 	WorkerServiceCommitProcedure = "/francis.runtime.v1.WorkerService/Commit"
 	// WorkerServiceCertifyProcedure is the procedure name of the WorkerService's Certify RPC.
 	WorkerServiceCertifyProcedure = "/francis.runtime.v1.WorkerService/Certify"
+	// LinkServiceLinkProcedure is the procedure name of the LinkService's Link RPC.
+	LinkServiceLinkProcedure = "/francis.runtime.v1.LinkService/Link"
 )
 
 var (
@@ -371,4 +376,132 @@ func (h workerServiceHandler) certify(ctx context.Context, _ connect.Spec, strea
 		return err
 	}
 	return stream.Send(res)
+}
+
+var (
+	linkServiceLinkSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeBidi,
+			Schema:     v1.File_francis_runtime_v1_worker_proto.Services().ByName("LinkService").Methods().ByName("Link"),
+			Procedure:  LinkServiceLinkProcedure,
+		}
+	})
+)
+
+// LinkServiceClient is a client for the francis.runtime.v1.LinkService service.
+type LinkServiceClient interface {
+	// Link carries loads and commits, many at a time, for as long as the membership lasts:
+	// an item is a LinkRequest, answered by a LinkResponse. Large ones are made by Load and
+	// Commit of the WorkerService, so that they keep nobody waiting, and so is everything
+	// that is rare.
+	Link(context.Context) (LinkServiceLinkClientStream, error)
+}
+
+// NewLinkServiceClient constructs a client for the francis.runtime.v1.LinkService service. Multiple
+// service clients may share a single connect.Client.
+func NewLinkServiceClient(client *connect.Client) LinkServiceClient {
+	return &linkServiceClient{client: client}
+}
+
+// LinkServiceLinkClientStream is the client stream for the LinkService's Link RPC.
+type LinkServiceLinkClientStream struct {
+	stream connect.ClientStream
+}
+
+// SendHeaders opens the stream and flushes the request headers without a message. The first Send or
+// Receive does this implicitly.
+func (s LinkServiceLinkClientStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a request message to the server.
+func (s LinkServiceLinkClientStream) Send(req *v11.Frame) error {
+	return s.stream.Send(req)
+}
+
+// CloseSend closes the request side of the stream.
+func (s LinkServiceLinkClientStream) CloseSend() error {
+	return s.stream.CloseSend()
+}
+
+// Receive returns the next response message from the server.
+func (s LinkServiceLinkClientStream) Receive() (*v11.Frame, error) {
+	var res v11.Frame
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s LinkServiceLinkClientStream) Close() error {
+	return s.stream.Close()
+}
+
+// LinkServiceHandler is an implementation of the francis.runtime.v1.LinkService service.
+type LinkServiceHandler interface {
+	// Link carries loads and commits, many at a time, for as long as the membership lasts:
+	// an item is a LinkRequest, answered by a LinkResponse. Large ones are made by Load and
+	// Commit of the WorkerService, so that they keep nobody waiting, and so is everything
+	// that is rare.
+	Link(context.Context, LinkServiceLinkServerStream) error
+}
+
+// RegisterLinkServiceHandler registers svc as the francis.runtime.v1.LinkService implementation on
+// server.
+func RegisterLinkServiceHandler(server *connect.Server, svc LinkServiceHandler) {
+	adapter := linkServiceHandler{svc: svc}
+	server.Register(
+		connect.Method{Spec: linkServiceLinkSpec(), Handler: adapter.link},
+	)
+}
+
+// LinkServiceLinkServerStream is the server stream for the LinkService's Link RPC.
+type LinkServiceLinkServerStream struct {
+	stream connect.ServerStream
+}
+
+// Receive returns the next request message from the client.
+func (s LinkServiceLinkServerStream) Receive() (*v11.Frame, error) {
+	var req v11.Frame
+	if err := s.stream.Receive(&req); err != nil {
+		return nil, err
+	}
+	return &req, nil
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s LinkServiceLinkServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s LinkServiceLinkServerStream) Send(res *v11.Frame) error {
+	return s.stream.Send(res)
+}
+
+// UnimplementedLinkServiceHandler returns CodeUnimplemented from all methods.
+type UnimplementedLinkServiceHandler struct{}
+
+func (UnimplementedLinkServiceHandler) Link(context.Context, LinkServiceLinkServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "francis.runtime.v1.LinkService.Link is not implemented")
+}
+
+type linkServiceClient struct {
+	client *connect.Client
+}
+
+func (c *linkServiceClient) Link(ctx context.Context) (LinkServiceLinkClientStream, error) {
+	stream, err := c.client.CallClientStream(ctx, linkServiceLinkSpec())
+	if err != nil {
+		return LinkServiceLinkClientStream{}, err
+	}
+	return LinkServiceLinkClientStream{stream: stream}, nil
+}
+
+type linkServiceHandler struct{ svc LinkServiceHandler }
+
+func (h linkServiceHandler) link(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	return h.svc.Link(ctx, LinkServiceLinkServerStream{stream: stream})
 }
