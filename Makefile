@@ -23,7 +23,7 @@ generate: bin/buf bin/golangci-lint ## format the contracts and the code, and ge
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-faults: ## try every fault of docs/reliability.md in its long form, and write down the figures: hours
+faults: ## try every fault of docs/reliability.md in its long form, and write down the figures: an hour
 	go test ./internal/chaos -count=1 -timeout 3h -v -chaos.form=long -chaos.write $(CURDIR)/docs/reliability.md
 	go test ./runtime/engine -count=1 -timeout 1h -v -run TestLongSimulation -sim.seeds 20
 	go test ./... -count=1 -timeout 1h
