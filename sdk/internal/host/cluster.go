@@ -15,6 +15,35 @@ var ErrUnsent = errors.New("it was not sent")
 // called concurrently. Those that wait fail with the error of ctx when it ends, and
 // with a coded one when the worker is no member any more.
 type Cluster interface {
+	Lease
+	Directory
+	// Forward sends a call to the worker that hosts the actor. It fails with
+	// [ErrUnsent] where the call has not left, and else with what the other worker
+	// answered or with an error whose outcome is unknown.
+	Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
+	// Load reads the state of an actor.
+	Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error)
+	// Commit writes a record and calls answered, once, on any goroutine, also before it
+	// returns; answered does not block. The record is repeated until it is answered; it
+	// fails only when that can no longer be: with [ErrUnsent] where the record has
+	// certainly not been applied, else the outcome is unknown.
+	Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error))
+}
+
+// Lease is a worker's right to run, in time.
+type Lease interface {
+	// Active reports whether the worker's lease is active.
+	Active() bool
+	// ActiveForForwarded reports the same to calls of other workers. It costs less: it
+	// takes no notice of what the machine slept since the last of them came.
+	ActiveForForwarded() bool
+	// Pass returns at once while the worker's lease is active, and waits while it has
+	// lapsed. It fails when ctx ends.
+	Pass(ctx context.Context) error
+}
+
+// Directory says who serves what, as far as this worker knows.
+type Directory interface {
 	// Worker is the id of this worker.
 	Worker() string
 	// AwaitTable waits until the table of the cluster is known, or ctx ends.
@@ -28,23 +57,4 @@ type Cluster interface {
 	// Await waits until the entry of a shard has at least the given epoch and an
 	// owner, or ctx ends.
 	Await(ctx context.Context, typ string, shard uint32, epoch uint64) error
-	// Active reports whether the worker's lease is active.
-	Active() bool
-	// ActiveForForwarded reports the same to calls of other workers. It costs less: it
-	// takes no notice of what the machine slept since the last of them came.
-	ActiveForForwarded() bool
-	// Pass returns at once while the worker's lease is active, and waits while it has
-	// lapsed. It fails when ctx ends.
-	Pass(ctx context.Context) error
-	// Forward sends a call to the worker that hosts the actor. It fails with
-	// [ErrUnsent] where the call has not left, and else with what the other worker
-	// answered or with an error whose outcome is unknown.
-	Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
-	// Load reads the state of an actor.
-	Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error)
-	// Commit writes a record and calls answered, once, on any goroutine, also before it
-	// returns; answered does not block. The record is repeated until it is answered; it
-	// fails only when that can no longer be: with [ErrUnsent] where the record has
-	// certainly not been applied, else the outcome is unknown.
-	Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error))
 }
