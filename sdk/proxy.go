@@ -37,21 +37,21 @@ type message[M any] interface {
 
 // CallTurn calls a method that may change its actor. Generated proxies call it.
 func CallTurn[Res any, PRes message[Res]](ctx context.Context, ref Ref, procedure string, req proto.Message, opts ...CallOption) (PRes, error) {
-	return call[Res, PRes](ctx, ref, actor.Call{Procedure: procedure, Request: req}, opts)
+	return call[Res, PRes](ctx, ref, &actor.Call{Procedure: procedure, Request: req}, opts)
 }
 
 // CallView calls a view. Generated proxies call it.
 func CallView[Res any, PRes message[Res]](ctx context.Context, ref Ref, procedure string, req proto.Message, opts ...CallOption) (PRes, error) {
-	return call[Res, PRes](ctx, ref, actor.Call{Procedure: procedure, Request: req, View: true}, opts)
+	return call[Res, PRes](ctx, ref, &actor.Call{Procedure: procedure, Request: req, View: true}, opts)
 }
 
-func call[Res any, PRes message[Res]](ctx context.Context, ref Ref, c actor.Call, opts []CallOption) (PRes, error) {
+func call[Res any, PRes message[Res]](ctx context.Context, ref Ref, c *actor.Call, opts []CallOption) (PRes, error) {
 	if ref.caller == nil {
 		return nil, connect.Errorf(connect.CodeInvalidArgument, "the proxy of %s/%s has no caller; pass a host's Service(), a turn, or sdk.Gateway", ref.typ, ref.id)
 	}
 	c.Type, c.ID, c.Reply = ref.typ, ref.id, PRes(nil)
 	for _, opt := range opts {
-		c = opt.applyToCall(c)
+		*c = opt.applyToCall(*c)
 	}
 	if c.Timeout < 0 {
 		return nil, fault.EndedWaiting(context.DeadlineExceeded)

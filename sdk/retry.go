@@ -30,16 +30,16 @@ const (
 // invoke sends a call, and again where that is safe: after a failure that says that
 // nothing happened and that it may pass; and, for a view or a call with an idempotency
 // key, also where nobody knows what happened.
-func invoke(ctx context.Context, caller Caller, call actor.Call) (proto.Message, error) {
+func invoke(ctx context.Context, caller Caller, call *actor.Call) (proto.Message, error) {
 	var ends time.Time
 	if call.Timeout > 0 {
 		ends = time.Now().Add(call.Timeout)
 	}
-	reply, err := caller.Invoke(ctx, call)
-	if err == nil || call.Once || !repeatable(err, call) {
+	reply, err := caller.Invoke(ctx, *call)
+	if err == nil || call.Once || !repeatable(err, *call) {
 		return reply, err
 	}
-	return repeat(ctx, attempts{caller: caller, call: call, ends: ends}, err)
+	return repeat(ctx, attempts{caller: caller, call: *call, ends: ends}, err)
 }
 
 // repeatable reports whether a call that failed with err may be sent again. One whose time

@@ -65,3 +65,23 @@ func startProbes(b *testing.B) sdk.Caller {
 	}
 	return host.Service()
 }
+
+// A turn that changes nothing allocates little more than its messages: request and
+// reply, and a copy of each.
+func TestCallAllocates(t *testing.T) {
+	host := francistest.Start(t)
+	probes := &behaviour.Probes{Service: host.Service()}
+	if err := behaviourv1francis.RegisterProbeActor(host, probes.New); err != nil {
+		t.Fatal(err)
+	}
+	proxy := behaviourv1francis.NewProbeActorProxy(host.Service(), "id1")
+	const most = 4 + 3
+	allocations := testing.AllocsPerRun(1000, func() {
+		if _, err := proxy.Add(context.Background(), &behaviourv1.AddRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations > most {
+		t.Errorf("a call allocates %v times, want at most %d", allocations, most)
+	}
+}

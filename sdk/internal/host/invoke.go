@@ -378,7 +378,7 @@ func (r *run) travel(ends time.Duration) (ctx context.Context, arrived func()) {
 	r.host.deadlines.Set(&r.deadline, travelling{r}, ends)
 	unwatch := func() bool { return true }
 	if r.parent.Done() != nil {
-		unwatch = context.AfterFunc(r.parent, func() { r.scope.cancel(r.parent.Err()) })
+		unwatch = context.AfterFunc(r.parent, func() { r.cancel(r.parent.Err()) })
 	}
 	return (*turnContext)(r), func() {
 		unwatch()
@@ -390,7 +390,7 @@ func (r *run) travel(ends time.Duration) (ctx context.Context, arrived func()) {
 type travelling struct{ run *run }
 
 // Wake ends it because the deadline has passed.
-func (t travelling) Wake() { t.run.scope.cancel(context.DeadlineExceeded) }
+func (t travelling) Wake() { t.run.cancel(context.DeadlineExceeded) }
 
 // elsewhere lets the call be sent again when the runtime has told who owns the shard
 // now: what another worker says of it is a reason to wait for that, and no more.

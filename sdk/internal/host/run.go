@@ -71,7 +71,8 @@ type run struct {
 	slot     *slot
 	ticket   turn.Ticket[holder]
 	deadline deadline.Entry
-	scope    scope
+	// scope is nil as long as nobody asks when the context ends.
+	scope atomic.Pointer[scope]
 
 	// activation is what the method runs on, from admission to the end.
 	activation *activation
@@ -175,24 +176,24 @@ func (r *run) end(cause error) {
 		ended = fault.EndedWaiting
 	}
 	r.fail(ended(cause))
-	r.scope.cancel(cause)
+	r.cancel(cause)
 }
 
 // revoke cancels a run whose actor this worker no longer owns.
 func (r *run) revoke() {
 	r.revoked.Store(true)
-	r.scope.cancel(context.Canceled)
+	r.cancel(context.Canceled)
 }
 
 // doom cancels a run that has seen what did not happen.
-func (r *run) doom() { r.scope.cancel(context.Canceled) }
+func (r *run) doom() { r.cancel(context.Canceled) }
 
 // abort gives up a run whose host stops.
 func (r *run) abort() {
 	if r.slot.abandon(r) {
 		r.fail(fault.ShuttingDown())
 	}
-	r.scope.cancel(context.Canceled)
+	r.cancel(context.Canceled)
 }
 
 // admitted lets the run go on, on whichever goroutine it belongs to.
@@ -265,8 +266,7 @@ func (r *run) execute() {
 		if r.activation == nil {
 			how = untouched
 		}
-		r.over.Store(true)
-		r.scope.cancel(context.Canceled)
+		r.conclude()
 		r.slot.depart(r, how)
 	}()
 	how = r.perform()

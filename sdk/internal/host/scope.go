@@ -11,7 +11,8 @@ import (
 // that a call which nobody can end pays nothing for it.
 type turnContext run
 
-// scope is what makes a turnContext end.
+// scope is what makes a turnContext end. It is made when somebody waits for that, or when
+// it ends before its turn does: few methods look at their context.
 type scope struct {
 	mu sync.Mutex
 	// done is made when somebody asks for it.
@@ -48,7 +49,7 @@ func (c *turnContext) Deadline() (time.Time, bool) {
 }
 
 func (c *turnContext) Done() <-chan struct{} {
-	s := &c.scope
+	s := (*run)(c).watched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.done == nil {
@@ -61,9 +62,18 @@ func (c *turnContext) Done() <-chan struct{} {
 }
 
 func (c *turnContext) Err() error {
-	c.scope.mu.Lock()
-	defer c.scope.mu.Unlock()
-	return c.scope.cause
+	over := c.over.Load() // before the cause, which is the same from then on
+	if s := c.scope.Load(); s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.cause != nil {
+			return s.cause
+		}
+	}
+	if over {
+		return context.Canceled
+	}
+	return nil
 }
 
 func (c *turnContext) Value(key any) any {
@@ -76,7 +86,7 @@ func (c *turnContext) Value(key any) any {
 // AfterFunc lets package context derive contexts from this one without a
 // goroutine for each (see context.AfterFunc).
 func (c *turnContext) AfterFunc(call func()) func() bool {
-	s := &c.scope
+	s := (*run)(c).watched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause != nil {
@@ -91,6 +101,27 @@ func (c *turnContext) AfterFunc(call func()) func() bool {
 	return func() bool { return s.drop(h) }
 }
 
+// watched is the scope of a run, for who wants to be told of its end. One that is made
+// after the turn has ended has ended too.
+func (r *run) watched() *scope {
+	if s := r.scope.Load(); s != nil {
+		return s
+	}
+	r.scope.CompareAndSwap(nil, new(scope))
+	if r.over.Load() { // after the scope was set: who ends the turn meanwhile has seen it
+		r.cancel(context.Canceled)
+	}
+	return r.scope.Load()
+}
+
+// conclude says that the turn is over, and ends its context.
+func (r *run) conclude() {
+	r.over.Store(true)
+	if r.scope.Load() != nil {
+		r.cancel(context.Canceled)
+	}
+}
+
 func (s *scope) drop(h *hook) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,12 +130,17 @@ func (s *scope) drop(h *hook) bool {
 	return waiting
 }
 
-// cancel ends the context. The first cause stays.
-func (s *scope) cancel(cause error) {
+// cancel ends the context of the run, whose turn may go on. The first cause stays; that
+// of a turn which is over is its end.
+func (r *run) cancel(cause error) {
+	s := r.watched()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause != nil {
 		return
+	}
+	if r.over.Load() {
+		cause = context.Canceled
 	}
 	s.cause = cause
 	if s.done != nil {
