@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/chain"
 	coregate "github.com/francis-actors/francis/internal/core/gate"
 	"github.com/francis-actors/francis/internal/core/limit"
@@ -107,7 +108,9 @@ func (p *process) route(e *errand) {
 		p.local(e)
 		return
 	}
-	e.await(p.active, func() { p.forward(e) })
+	e.attempt.detours = e.attempt.detours || !p.active()
+	entry := p.entry(at)
+	e.await(p.active, func() { p.forward(e, entry) })
 }
 
 // again routes a call that its actor has moved away from.
@@ -132,10 +135,9 @@ func (e *errand) elsewhere(epoch uint64) {
 	e.await(func() bool { return p.owner(at) != "" && p.entry(at).GetEpoch() > epoch }, func() { p.again(e) })
 }
 
-// forward sends a call to the worker that owns its actor.
-func (p *process) forward(e *errand) {
-	w, at := p.world, e.attempt.at
-	entry := p.entry(at)
+// forward sends a call to the worker that owns its actor, by the given entry.
+func (p *process) forward(e *errand, entry *runtimev1.Shard) {
+	w := p.world
 	owner := w.process(entry.GetWorker())
 	if owner == nil {
 		e.pause(entry.GetEpoch())
