@@ -38,6 +38,9 @@ func (p Pace) Keep(next http.Handler) http.Handler {
 		defer a.end()
 		if r.Body != nil && r.Body != http.NoBody {
 			b := newBody(r.Body, control, p.Body)
+			if r.ProtoMajor == 1 {
+				b.header = w.Header()
+			}
 			defer b.end()
 			paced := *r
 			paced.Body, r = b, &paced
@@ -51,6 +54,10 @@ type body struct {
 	io.ReadCloser
 	control *http.ResponseController
 	each    time.Duration
+	// header is that of the answer over HTTP/1.1: it says that the connection ends when the
+	// body is given up. net/http by itself may take the rest for the next request, where
+	// somebody else has replaced the body as well.
+	header http.Header
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -78,6 +85,9 @@ func (b *body) Read(p []byte) (int, error) {
 		b.over = true
 		b.timer.Stop()
 		if b.late {
+			if b.header != nil {
+				b.header.Set("Connection", "close")
+			}
 			err = fault.TooSlow(b.each)
 		}
 	}

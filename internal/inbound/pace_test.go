@@ -34,8 +34,13 @@ type got struct {
 // serve serves a handler at a brisk pace, and says how each request ended.
 func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request) got) (*httptest.Server, <-chan got) {
 	t.Helper()
+	return serveAt(t, brisk, handle)
+}
+
+func serveAt(t *testing.T, pace Pace, handle func(w http.ResponseWriter, r *http.Request) got) (*httptest.Server, <-chan got) {
+	t.Helper()
 	ended := make(chan got, 16)
-	server := httptest.NewUnstartedServer(brisk.Keep(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(pace.Keep(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ended <- handle(w, r)
 	})))
 	server.Config = NewServer(ServerConfig{Handler: server.Config.Handler, Streams: 100})
@@ -128,6 +133,37 @@ func TestBodiesHaveAPace(t *testing.T) {
 				t.Errorf("the handler read %d bytes and then %v", g.read, g.err)
 			}
 		})
+	}
+}
+
+// What is left of a body that was given up is no request: the connection ends with the
+// answer, also where somebody has put another reader before the body, and closes it.
+func TestRestOfBodyIsNoRequest(t *testing.T) {
+	t.Parallel()
+	handler := brisk.Keep(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		http.Error(w, fmt.Sprint(err), http.StatusGatewayTimeout)
+	}))
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = NewServer(ServerConfig{Streams: 1, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		handler.ServeHTTP(w, r)
+	})})
+	server.Start()
+	t.Cleanup(server.Close)
+	conn := dial(t, server)
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+	answers := bufio.NewReader(conn)
+	res, err := http.ReadResponse(answers, nil)
+	if err != nil || res.StatusCode != http.StatusGatewayTimeout || !res.Close {
+		t.Fatalf("the answer is %v, %v", res, err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	_, _ = io.WriteString(conn, "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+	if rest, _ := io.ReadAll(answers); len(rest) > 0 {
+		t.Errorf("the rest of the body is answered: %q", rest)
 	}
 }
 
@@ -234,7 +270,8 @@ func TestAnswersHaveAPace(t *testing.T) {
 	})
 	t.Run("a slow one that goes on", func(t *testing.T) {
 		t.Parallel()
-		server, ended := serve(t, large)
+		const each = 2 * time.Second
+		server, ended := serveAt(t, Pace{Body: each, Answer: each}, large)
 		conn := dial(t, server)
 		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		answer := bufio.NewReader(conn)
@@ -242,7 +279,7 @@ func TestAnswersHaveAPace(t *testing.T) {
 			if _, err := io.CopyN(io.Discard, answer, 4<<20); err != nil {
 				t.Fatal(err)
 			}
-			<-time.After(brisk.Answer / 3)
+			<-time.After(each / 8)
 		}
 		if _, err := io.Copy(io.Discard, answer); err != nil {
 			t.Error(err)

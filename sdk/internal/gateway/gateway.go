@@ -78,8 +78,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer g.load.leave()
 	body := &counted{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody), load: &g.load}
 	defer body.give()
-	r.Body = body
-	g.paced.ServeHTTP(w, r)
+	bounded := *r // net/http looks at its own body to see whether the connection can be used again
+	bounded.Body = body
+	g.paced.ServeHTTP(w, &bounded)
 }
 
 func newTools(directory Directory) *http.ServeMux {
