@@ -29,9 +29,7 @@ const hookTimeout = limit.CallTimeout
 // activation is one stay of an actor in memory: the instance that its constructor
 // made, and its state. It belongs to who holds the slot alone; views read it.
 type activation struct {
-	slot  *slot
-	table *table
-	id    string
+	slot *slot
 	// instance is nil until the constructor has returned.
 	instance any
 	hooks    []func(context.Context)
@@ -39,11 +37,8 @@ type activation struct {
 	// epoch is the one at which this worker owned the shard when the actor was
 	// loaded. It never changes: a new epoch is a new activation.
 	epoch uint64
-	shard uint32
 	// number is drawn when the actor is loaded; it names the records of the activation.
 	number uint64
-	// loaded is true once the actor was read from the runtime.
-	loaded bool
 	// version counts the actor's commits that are durable.
 	version atomic.Uint64
 	// state is the live state; nil for an actor without one.
@@ -51,15 +46,23 @@ type activation struct {
 	// encoded is the state as the last turn left it: what a turn is compared with, and
 	// what it is rolled back to. Never changed in place.
 	encoded []byte
-	// lent is true once a turn has had the live state: from then on it may change
-	// in any turn.
-	lent bool
 	// keys are the idempotency keys of the actor.
 	keys keys.Index
 
+	// loaded is true once the actor was read from the runtime.
+	loaded bool
+	// lent is true once a turn has had the live state: from then on it may change
+	// in any turn.
+	lent bool
+	// crowded is true while so much has accumulated that the next turn has to wait.
+	crowded atomic.Bool
+	// base is the identity of the last record that is durable, and sequence counts the
+	// records that were sent. Both are guarded by the lock of the slot.
+	base     identity
+	sequence uint64
 	// output and replies are guarded by the lock of the slot. replies has those of keys
-	// that are not durable yet.
-	output  output
+	// that are not durable yet; output is nil while nothing is pending.
+	output  *output
 	replies map[keys.Digest][]byte
 
 	// mu guards snapshot, which views make when the first of them asks.
@@ -80,7 +83,7 @@ func newActivation(r *run, s *slot) (*activation, error) {
 	if entry.GetWorker() != r.host.cfg.Cluster.Worker() {
 		return nil, errMoved
 	}
-	a := &activation{slot: s, table: s.table, id: s.id, shard: s.shard, epoch: entry.GetEpoch(), number: rand.Uint64() | 1}
+	a := &activation{slot: s, epoch: entry.GetEpoch(), number: rand.Uint64() | 1}
 	if s.table.typ.StateType == nil {
 		return a, nil
 	}
@@ -101,10 +104,10 @@ func (a *activation) load(r *run) error {
 		return fault.StateMismatch(r.name(), "its checksum is wrong")
 	}
 	a.loaded = true
-	a.output.base = res.GetState().GetIdentity()
+	a.base = identityOf(res.GetState().GetIdentity())
 	a.version.Store(res.GetState().GetVersion())
 	a.knows(res.GetKeys())
-	if a.table.typ.StateType == nil {
+	if a.slot.table.typ.StateType == nil {
 		return nil
 	}
 	return a.decode(r, res.GetState())
@@ -112,11 +115,11 @@ func (a *activation) load(r *run) error {
 
 // decode takes over the state that was loaded.
 func (a *activation) decode(r *run, stored *runtimev1.State) error {
-	a.state = a.table.typ.StateType.New().Interface()
+	a.state = a.slot.table.typ.StateType.New().Interface()
 	if stored.GetIdentity() == nil || stored.GetMessage() == "" {
 		return nil
 	}
-	if want := a.table.stateName(); stored.GetMessage() != want {
+	if want := a.slot.table.stateName(); stored.GetMessage() != want {
 		return fault.StateMismatch(r.name(), fmt.Sprintf("it is a %s, and the contract says %s", stored.GetMessage(), want))
 	}
 	if err := proto.Unmarshal(stored.GetData(), a.state); err != nil {
@@ -126,19 +129,19 @@ func (a *activation) decode(r *run, stored *runtimev1.State) error {
 	return nil
 }
 
-func (a *activation) name() string { return a.table.typ.Type + "/" + a.id }
+func (a *activation) name() string { return a.slot.table.typ.Type + "/" + a.slot.id }
 
 func (a *activation) actor() *runtimev1.Actor {
-	return &runtimev1.Actor{Type: a.table.typ.Type, Id: a.id}
+	return &runtimev1.Actor{Type: a.slot.table.typ.Type, Id: a.slot.id}
 }
 
 func (a *activation) fence() *runtimev1.Fence {
-	return &runtimev1.Fence{Shard: a.shard, Epoch: a.epoch}
+	return &runtimev1.Fence{Shard: a.slot.shard, Epoch: a.epoch}
 }
 
 // construct calls the constructor of the actor.
 func (a *activation) construct(r *run) error {
-	instance, err := a.table.typ.New((*turnContext)(r), a)
+	instance, err := a.slot.table.typ.New((*turnContext)(r), a)
 	if err != nil {
 		return r.failed(fmt.Errorf("activate: %w", err), francisv1.Reason_REASON_ACTIVATION_FAILED)
 	}
@@ -234,7 +237,7 @@ func (a *activation) runHook(ctx context.Context, hook func(context.Context)) {
 
 // ID, Version, State, OnDeactivate and Log are what the constructor sees.
 
-func (a *activation) ID() string { return a.id }
+func (a *activation) ID() string { return a.slot.id }
 
 func (a *activation) Version() uint64 { return a.version.Load() }
 
@@ -243,7 +246,7 @@ func (a *activation) State() proto.Message { return a.shared() }
 func (a *activation) OnDeactivate(hook func(context.Context)) { a.hooks = append(a.hooks, hook) }
 
 func (a *activation) Log() *slog.Logger {
-	return a.table.host.cfg.Logger.With("actor", a.name())
+	return a.slot.table.host.cfg.Logger.With("actor", a.name())
 }
 
 var _ actor.Activation = (*activation)(nil)

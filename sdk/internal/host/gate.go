@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
@@ -30,38 +29,62 @@ func (r reasons) of(outcome gate.Outcome) error {
 	return r.nothing
 }
 
-// output is what leaves an activation: its gate, and the records that pass it. It is
-// guarded by the lock of the slot.
+// output is what is about to leave an activation: its gate, and the records that pass it.
+// It is guarded by the lock of the slot. Most activations have nothing to say most of the
+// time, and no output.
 type output struct {
 	gate gate.Gate[waiter]
 	// next accumulates what is to be sent, and flight is on its way; nil for none.
 	next, flight *runtimev1.Record
 	// accumulated and sent are what they hold of the budget of the host, in bytes.
 	accumulated, sent int
-	// crowded is true while so much has accumulated that the next turn has to wait.
-	crowded atomic.Bool
-	// base is the identity of the last record that is durable; nil for none.
-	base *runtimev1.Identity
-	// sequence counts the records that were sent.
-	sequence uint64
+}
+
+// broken reports whether a record of the activation was refused or lost.
+func (o *output) broken() bool { return o != nil && o.gate.Broken() }
+
+// follow lets w wait for all that is pending, if anything is.
+func (o *output) follow(w waiter) gate.Verdict {
+	if o == nil {
+		return gate.Open
+	}
+	return o.gate.Follow(w)
+}
+
+// identity is that of a record; the zero value is none.
+type identity struct{ activation, sequence uint64 }
+
+func identityOf(i *runtimev1.Identity) identity {
+	return identity{i.GetActivation(), i.GetSequence()}
+}
+
+// message is the identity as it travels, nil for none.
+func (i identity) message() *runtimev1.Identity {
+	if i == (identity{}) {
+		return nil
+	}
+	return &runtimev1.Identity{Activation: i.activation, Sequence: i.sequence}
 }
 
 // stage lets the turn r wait for the next record, to which it adds what it changed.
 // The slot is locked.
 func (a *activation) stage(r *run) gate.Verdict {
-	o := &a.output
+	if a.output == nil {
+		a.output = &output{}
+	}
+	o := a.output
 	verdict := o.gate.Stage(r, len(r.change.key.GetReply()))
 	if verdict == gate.Broken {
 		return verdict
 	}
 	if o.next == nil {
-		o.next = &runtimev1.Record{Actor: a.actor(), Fence: a.fence(), Message: a.table.stateName()}
+		o.next = &runtimev1.Record{Actor: a.actor(), Fence: a.fence(), Message: a.slot.table.stateName()}
 	}
 	a.keep(r)
 	a.hold(len(r.change.state) - len(o.next.GetData()) + len(r.change.key.GetReply()))
 	o.next.Data = r.change.state
 	if o.gate.Full() {
-		o.crowded.Store(true)
+		a.crowded.Store(true)
 	}
 	return verdict
 }
@@ -69,27 +92,27 @@ func (a *activation) stage(r *run) gate.Verdict {
 // hold takes bytes of the budget of the host for what accumulates.
 func (a *activation) hold(bytes int) {
 	a.output.accumulated += bytes
-	a.table.host.budget.add(bytes)
+	a.slot.table.host.budget.add(bytes)
 }
 
 // free gives back what the record in flight held of it.
 func (a *activation) free() {
-	a.table.host.budget.add(-a.output.sent)
+	a.slot.table.host.budget.add(-a.output.sent)
 	a.output.sent = 0
 }
 
 // dispatch returns the record that is to be sent now; nil for none. The slot is locked.
 func (a *activation) dispatch() *runtimev1.Record {
-	o := &a.output
+	o := a.output
 	if !o.gate.Send() {
 		return nil
 	}
-	o.sequence++
+	a.sequence++
 	o.flight, o.next = o.next, nil
 	o.sent, o.accumulated = o.accumulated, 0
-	o.crowded.Store(false)
-	o.flight.Base = o.base
-	o.flight.Identity = &runtimev1.Identity{Activation: a.number, Sequence: o.sequence}
+	a.crowded.Store(false)
+	o.flight.Base = a.base.message()
+	o.flight.Identity = &runtimev1.Identity{Activation: a.number, Sequence: a.sequence}
 	return o.flight
 }
 
@@ -101,7 +124,7 @@ func (a *activation) discard() {
 
 // send sends a record.
 func (a *activation) send(record *runtimev1.Record) {
-	a.table.host.cfg.Cluster.Commit(record, a.answered)
+	a.slot.table.host.cfg.Cluster.Commit(record, a.answered)
 }
 
 // answered takes the answer to the record in flight: lets those go that waited for it,
@@ -109,7 +132,7 @@ func (a *activation) send(record *runtimev1.Record) {
 func (a *activation) answered(res *runtimev1.CommitResponse_Result, err error) {
 	s := a.slot
 	s.mu.Lock()
-	if a.output.gate.Broken() { // the host has given up; nobody waits
+	if a.output.broken() { // the host has given up; nobody waits
 		s.mu.Unlock()
 		return
 	}
@@ -117,9 +140,12 @@ func (a *activation) answered(res *runtimev1.CommitResponse_Result, err error) {
 	a.free()
 	next := a.dispatch()
 	var doomed []holder
-	if a.output.gate.Broken() {
+	switch {
+	case a.output.broken():
 		a.discard()
 		doomed = s.doom()
+	case !a.output.gate.Pending():
+		a.output = nil
 	}
 	s.mu.Unlock()
 
@@ -136,7 +162,7 @@ func (a *activation) answered(res *runtimev1.CommitResponse_Result, err error) {
 
 // judge says what an answer to the record in flight means. The slot is locked.
 func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]gate.Told[waiter], reasons) {
-	o := &a.output
+	o := a.output
 	flight := o.flight
 	o.flight = nil
 	switch answer := res.GetVerdict(); {
@@ -146,7 +172,7 @@ func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]g
 		err == nil && (answer == runtimev1.Verdict_VERDICT_STALE_EPOCH || answer == runtimev1.Verdict_VERDICT_STALE_BASE):
 		return o.gate.Refused(), a.superseded()
 	case err == nil && (answer == runtimev1.Verdict_VERDICT_APPLIED || answer == runtimev1.Verdict_VERDICT_ALREADY_APPLIED):
-		o.base = flight.GetIdentity()
+		a.base = identityOf(flight.GetIdentity())
 		a.version.Store(res.GetVersion())
 		for _, key := range flight.GetKeys() {
 			delete(a.replies, digestIn(key.GetDigest()))
@@ -190,7 +216,7 @@ func (s *slot) doom() []holder {
 func (s *slot) forsake() {
 	s.mu.Lock()
 	a := s.activation
-	if a == nil || !a.output.gate.Pending() {
+	if a == nil || a.output == nil || !a.output.gate.Pending() {
 		s.mu.Unlock()
 		return
 	}
@@ -230,7 +256,7 @@ func (a *activation) answeredAll(ctx context.Context) error {
 func (a *activation) settled(ctx context.Context) error {
 	p := make(passage, 1)
 	a.slot.mu.Lock()
-	verdict := a.output.gate.Follow(p)
+	verdict := a.output.follow(p)
 	a.slot.mu.Unlock()
 	switch verdict {
 	case gate.Open:
@@ -255,10 +281,10 @@ func (p passage) wait(ctx context.Context) error {
 // room waits while so much is pending, of this activation or of all, that one more turn
 // would hold too much memory.
 func (r *run) room(a *activation) error {
-	if !a.output.crowded.Load() && r.host.budget.free() {
+	if !a.crowded.Load() && r.host.budget.free() {
 		return nil
 	}
-	if a.output.crowded.Load() {
+	if a.crowded.Load() {
 		if err := a.settled((*turnContext)(r)); err != nil {
 			return ended(err)
 		}

@@ -173,7 +173,7 @@ func (a *activation) keep(r *run) {
 	if r.change.key == nil {
 		return
 	}
-	for _, old := range a.keys.Add(r.keyed.key, r.keyed.request, a.table.host.deadlines.Now()) {
+	for _, old := range a.keys.Add(r.keyed.key, r.keyed.request, a.slot.table.host.deadlines.Now()) {
 		a.output.next.Forgotten = append(a.output.next.Forgotten, old[:])
 	}
 	if a.replies == nil {
@@ -186,7 +186,7 @@ func (a *activation) keep(r *run) {
 
 // knows takes over the keys that were loaded.
 func (a *activation) knows(stored []*runtimev1.Key) {
-	now := a.table.host.deadlines.Now()
+	now := a.slot.table.host.deadlines.Now()
 	for _, key := range stored {
 		a.keys.Add(digestIn(key.GetDigest()), digestIn(key.GetRequest()), now-key.GetAge().AsDuration())
 	}

@@ -21,17 +21,17 @@ type slot struct {
 	shard uint32
 
 	// mu guards everything below, and what leaves the activation.
-	mu    sync.Mutex
-	queue turn.Queue[holder]
+	mu sync.Mutex
 	// dead is set once the slot is out of the table; who holds it looks again.
 	dead bool
+	// watched is true while idle is set.
+	watched bool
+	queue   turn.Queue[holder]
 	// used is when a run left last.
 	used time.Duration
 	idle deadline.Entry
 	// pace is set while calls are refused.
 	pace *turn.Pace
-	// watched is true while idle is set.
-	watched bool
 
 	// activation is changed by who was admitted alone, under mu.
 	activation *activation
@@ -143,7 +143,7 @@ func (s *slot) pass(r *run, how leaving) (gate.Verdict, *runtimev1.Record) {
 		verdict := r.activation.stage(r)
 		return verdict, r.activation.dispatch()
 	case unchanged:
-		return r.activation.output.gate.Follow(r), nil
+		return r.activation.output.follow(r), nil
 	default:
 		return gate.Open, nil
 	}
