@@ -353,9 +353,13 @@ func (h *Host) forward(r *run, call *actor.Call, entry *runtimev1.Shard) (answer
 	if err != nil {
 		return answer{}, err
 	}
-	ends := r.gives()
-	ctx, arrived := r.travel(ends)
-	defer arrived()
+	// The call's context is the run itself: most calls arrive, and pay for no timer.
+	ends, ctx := r.gives(), (*turnContext)(r)
+	h.deadlines.Set(&r.deadline, travelling{r}, ends)
+	defer h.deadlines.Stop(&r.deadline)
+	if r.parent.Done() != nil {
+		defer context.AfterFunc(r.parent, func() { r.cancel(r.parent.Err()) })()
+	}
 	if r.caller != nil { // nobody relies on this worker for a call from outside of turns
 		if err := h.cfg.Cluster.Pass(ctx); err != nil {
 			return answer{}, ended(err)
@@ -370,20 +374,6 @@ func (h *Host) forward(r *run, call *actor.Call, entry *runtimev1.Shard) (answer
 		return answer{}, r.elsewhere(ctx, entry.GetEpoch())
 	}
 	return decodeReply(call, res.GetReply())
-}
-
-// travel is the context of a call that is under way to another worker, which ends at the
-// given time. It is the run itself: most calls arrive, and pay for no timer of their own.
-func (r *run) travel(ends time.Duration) (ctx context.Context, arrived func()) {
-	r.host.deadlines.Set(&r.deadline, travelling{r}, ends)
-	unwatch := func() bool { return true }
-	if r.parent.Done() != nil {
-		unwatch = context.AfterFunc(r.parent, func() { r.cancel(r.parent.Err()) })
-	}
-	return (*turnContext)(r), func() {
-		unwatch()
-		r.host.deadlines.Stop(&r.deadline)
-	}
 }
 
 // travelling ends the wait for a call that is under way to another worker.
