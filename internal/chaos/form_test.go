@@ -29,6 +29,10 @@ type effort struct {
 	// many and leave the processors alone.
 	callers int
 	hold    time.Duration
+	// slow is how many clients of each kind are slow, and longest how long such a kind may
+	// last; idle is how many do nothing.
+	slow, idle int
+	longest    time.Duration
 	// alone is true where nothing else runs beside, so that latencies mean something.
 	alone bool
 }
@@ -39,17 +43,17 @@ func efforts(t *testing.T) effort {
 	case shortForm:
 		return effort{
 			operations: 2_000, kills: 1, pauses: 1, rounds: 1, lasts: 3 * time.Second,
-			callers: 500, hold: 2 * time.Second,
+			callers: 500, hold: 2 * time.Second, slow: 5, idle: 500, longest: 12 * time.Second,
 		}
 	case "ci":
 		return effort{
 			operations: 20_000, kills: 6, points: 12, pauses: 8, rounds: 3, lasts: 15 * time.Second, reader: 15 * time.Second,
-			callers: 10_000, hold: 8 * time.Second, alone: true,
+			callers: 10_000, hold: 8 * time.Second, slow: 50, idle: 5_000, longest: time.Minute, alone: true,
 		}
 	case "long":
 		return effort{
 			operations: 100_000, kills: 40, points: 200, pauses: 140, rounds: 9, lasts: 2 * time.Minute, reader: time.Minute,
-			callers: 10_000, hold: 8 * time.Second, alone: true,
+			callers: 10_000, hold: 8 * time.Second, slow: 50, idle: 5_000, longest: time.Minute, alone: true,
 		}
 	default:
 		t.Fatalf("-chaos.form is %q; it must be short, ci or long", *form)
