@@ -2,8 +2,8 @@
 //
 // One goroutine owns the one connection that writes. It takes what is waiting and
 // commits it in one transaction (group commit): with one caller a commit costs one
-// fsync, with many they share it. It yields once before it takes, which lets groups
-// form; there is no timer. The cluster table is in memory, as package cluster has
+// fsync, with many they share it. It yields once before it takes, and looks once more
+// before it commits, which lets groups form; there is no timer. The cluster table is in memory, as package cluster has
 // it; the writer alone changes it, together with the rows on disk, so the fence of a
 // record costs no query. A few more connections read.
 //
