@@ -436,7 +436,7 @@ func (c confirming) execute() {
 	r := c.run
 	ctx, cancel := r.waiting()
 	defer cancel()
-	if err := r.host.cfg.Cluster.Pass(ctx); err != nil && !r.revoked.Load() {
+	if err := r.host.cfg.Cluster.Pass(ctx); err != nil && r.owns(r.activation) {
 		r.fail(ended(err))
 		return
 	}
