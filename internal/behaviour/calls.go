@@ -105,6 +105,9 @@ func waitingCallLeaves(t *testing.T, s *setup) {
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
+	if outcome == sdk.OutcomeUnknown && s.read(t, "a").GetSum() == 2 {
+		return // the gate was open before the other worker had heard that the caller has left
+	}
 	s.wantSum(t, "a", 1)
 }
 
