@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -164,12 +165,13 @@ func TestT14SlowClients(t *testing.T) {
 	loud := w.tenant(t, 4*time.Second)
 	clients.Wait()
 	after, most := w.current().resident(t)
-	t.Logf("%d slow clients of each kind; %d idle connections take %d MiB, then %d MiB more, at most %d in all; a tenant's p99 %v → %v",
-		e.slow, e.idle, (idle-before)>>20, (after-idle)>>20, most>>20, quiet, loud)
 	if grown := after - idle; grown > 50<<20 {
 		t.Errorf("slow clients have cost %d MiB", grown>>20)
 	}
 	if e.alone && loud > max(2*quiet, floor) {
 		t.Errorf("a tenant's p99 was %v, and is %v beside slow clients", quiet, loud)
 	}
+	show(t, fmt.Sprintf("%d clients of each slow kind, and %d that are silent, at the gateway", e.slow, e.idle),
+		fmt.Sprintf("the silent take %d MiB, the slow %d MiB more, %d at most in all; a tenant's p99 %v → %v",
+			(idle-before)>>20, (after-idle)>>20, most>>20, quiet, loud))
 }
