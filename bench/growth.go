@@ -56,20 +56,16 @@ func (s spread) measure(ctx context.Context, l *lab, callers int) (res result, e
 		}
 		workers = append(workers, w)
 	}
-	host, err := newWorker(workerOrders{address})
-	if err != nil {
-		return result{}, err
-	}
-	leave, err := join(ctx, host)
+	caller, leave, err := joinToCall(ctx, address)
 	if err != nil {
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, leave()) }()
-	if err := settle(ctx, host.Service(), workers); err != nil {
+	if err := settle(ctx, caller, workers); err != nil {
 		return result{}, err
 	}
 	work := work{callers: callers, span: l.cfg.span, children: append(workers, control)}
-	return calls{actors: actors}.measure(ctx, host.Service(), work)
+	return calls{actors: actors}.measure(ctx, caller, work)
 }
 
 // settleTime bounds the wait until the actors have spread.

@@ -73,6 +73,16 @@ func join(ctx context.Context, host runner) (leave func() error, err error) {
 	}
 }
 
+// joinToCall joins a cluster as a worker that hosts nothing.
+func joinToCall(ctx context.Context, address string) (caller sdk.Caller, leave func() error, err error) {
+	host, err := newWorker(workerOrders{address})
+	if err != nil {
+		return nil, nil, err
+	}
+	leave, err = join(ctx, host)
+	return host.Service(), leave, err
+}
+
 // startWorker is a worker that hosts the counters.
 func startWorker(ctx context.Context, text []byte) (ready string, stop func() error, err error) {
 	var orders workerOrders
@@ -106,16 +116,12 @@ func (l *lab) acrossWorkers(ctx context.Context, path string, measure measuremen
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, worker.stop()) }()
-	host, err := newWorker(workerOrders{address})
-	if err != nil {
-		return result{}, err
-	}
-	leave, err := join(ctx, host)
+	caller, leave, err := joinToCall(ctx, address)
 	if err != nil {
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, leave()) }()
-	return measure(host.Service(), []*child{control, worker})
+	return measure(caller, []*child{control, worker})
 }
 
 // embedded measures a host with its runtime in this process, on a SQLite file.
