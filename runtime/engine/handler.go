@@ -53,6 +53,22 @@ func (h handler) Commit(ctx context.Context, req *runtimev1.CommitRequest) (*run
 	return forward(ctx, h, req, (*Worker).Commit)
 }
 
+func (h handler) Receive(ctx context.Context, req *runtimev1.ReceiveRequest) (*runtimev1.ReceiveResponse, error) {
+	return forward(ctx, h, req, (*Worker).Receive)
+}
+
+func (h handler) Settle(ctx context.Context, req *runtimev1.SettleRequest) (*runtimev1.SettleResponse, error) {
+	return forward(ctx, h, req, (*Worker).Settle)
+}
+
+func (h handler) Change(ctx context.Context, req *runtimev1.ChangeRequest) (*runtimev1.ChangeResponse, error) {
+	return forward(ctx, h, req, (*Worker).Change)
+}
+
+func (h handler) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+	return forward(ctx, h, req, (*Worker).List)
+}
+
 func (h handler) Certify(ctx context.Context, req *runtimev1.CertifyRequest) (*runtimev1.CertifyResponse, error) {
 	return forward(ctx, h, req, (*Worker).Certify)
 }

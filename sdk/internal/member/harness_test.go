@@ -326,3 +326,20 @@ func (b *bed) passes() bool {
 	defer cancel()
 	return b.member.Pass(ctx) == nil
 }
+
+func (s *seen) Receive(ctx context.Context, _ *runtimev1.ReceiveRequest) (*runtimev1.ReceiveResponse, error) {
+	<-ctx.Done() // nothing is ever due
+	return nil, ctx.Err()
+}
+
+func (s *seen) Settle(ctx context.Context, _ *runtimev1.SettleRequest) (*runtimev1.SettleResponse, error) {
+	return &runtimev1.SettleResponse{}, s.enter(ctx, "settle")
+}
+
+func (s *seen) Change(ctx context.Context, _ *runtimev1.ChangeRequest) (*runtimev1.ChangeResponse, error) {
+	return &runtimev1.ChangeResponse{}, s.enter(ctx, "change")
+}
+
+func (s *seen) List(ctx context.Context, _ *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+	return &runtimev1.ListResponse{}, s.enter(ctx, "list")
+}

@@ -40,6 +40,9 @@ const (
 	Verdict_VERDICT_STALE_BASE Verdict = 4
 	// The stored state is damaged: its checksum does not fit. Nothing happened.
 	Verdict_VERDICT_DAMAGED Verdict = 5
+	// The task has another revision than the one that was delivered, or is gone. Nothing
+	// happened.
+	Verdict_VERDICT_SUPERSEDED Verdict = 6
 )
 
 // Enum value maps for Verdict.
@@ -51,6 +54,7 @@ var (
 		3: "VERDICT_STALE_EPOCH",
 		4: "VERDICT_STALE_BASE",
 		5: "VERDICT_DAMAGED",
+		6: "VERDICT_SUPERSEDED",
 	}
 	Verdict_value = map[string]int32{
 		"VERDICT_UNSPECIFIED":     0,
@@ -59,6 +63,7 @@ var (
 		"VERDICT_STALE_EPOCH":     3,
 		"VERDICT_STALE_BASE":      4,
 		"VERDICT_DAMAGED":         5,
+		"VERDICT_SUPERSEDED":      6,
 	}
 )
 
@@ -347,7 +352,13 @@ type Record struct {
 	// The calls with an idempotency key that this record completes.
 	Keys []*Key `protobuf:"bytes,7,rep,name=keys,proto3" json:"keys,omitempty"`
 	// The digests of keys that are forgotten, to make room for others.
-	Forgotten     [][]byte `protobuf:"bytes,8,rep,name=forgotten,proto3" json:"forgotten,omitempty"`
+	Forgotten [][]byte `protobuf:"bytes,8,rep,name=forgotten,proto3" json:"forgotten,omitempty"`
+	// The delivery that this record completes: the task then has its next time, or is
+	// gone. Unset for a record of turns that were called.
+	Completes *Completion `protobuf:"bytes,9,opt,name=completes,proto3" json:"completes,omitempty"`
+	// What the turns have done to tasks, of this actor and of others, in order, after
+	// the completion.
+	Changes       []*TaskChange `protobuf:"bytes,10,rep,name=changes,proto3" json:"changes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -434,6 +445,20 @@ func (x *Record) GetKeys() []*Key {
 func (x *Record) GetForgotten() [][]byte {
 	if x != nil {
 		return x.Forgotten
+	}
+	return nil
+}
+
+func (x *Record) GetCompletes() *Completion {
+	if x != nil {
+		return x.Completes
+	}
+	return nil
+}
+
+func (x *Record) GetChanges() []*TaskChange {
+	if x != nil {
+		return x.Changes
 	}
 	return nil
 }
@@ -916,7 +941,7 @@ var File_francis_runtime_v1_state_proto protoreflect.FileDescriptor
 
 const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1efrancis/runtime/v1/state.proto\x12\x12francis.runtime.v1\x1a\x1egoogle/protobuf/duration.proto\"+\n" +
+	"\x1efrancis/runtime/v1/state.proto\x12\x12francis.runtime.v1\x1a\x1dfrancis/runtime/v1/task.proto\x1a\x1egoogle/protobuf/duration.proto\"+\n" +
 	"\x05Actor\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"3\n" +
@@ -932,7 +957,7 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\bidentity\x18\x01 \x01(\v2\x1c.francis.runtime.v1.IdentityR\bidentity\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"\xcf\x02\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"\xc7\x03\n" +
 	"\x06Record\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.francis.runtime.v1.ActorR\x05actor\x12/\n" +
 	"\x05fence\x18\x02 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\x120\n" +
@@ -941,7 +966,10 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x12\n" +
 	"\x04data\x18\x06 \x01(\fR\x04data\x12+\n" +
 	"\x04keys\x18\a \x03(\v2\x17.francis.runtime.v1.KeyR\x04keys\x12\x1c\n" +
-	"\tforgotten\x18\b \x03(\fR\tforgotten\"z\n" +
+	"\tforgotten\x18\b \x03(\fR\tforgotten\x12<\n" +
+	"\tcompletes\x18\t \x01(\v2\x1e.francis.runtime.v1.CompletionR\tcompletes\x128\n" +
+	"\achanges\x18\n" +
+	" \x03(\v2\x1e.francis.runtime.v1.TaskChangeR\achanges\"z\n" +
 	"\x03Key\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\fR\arequest\x12\x14\n" +
@@ -968,14 +996,15 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\x04mark\x18\x02 \x01(\fR\x04mark\x1aY\n" +
 	"\x06Result\x125\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1b.francis.runtime.v1.VerdictR\averdict\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion*\x9a\x01\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion*\xb2\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVERDICT_APPLIED\x10\x01\x12\x1b\n" +
 	"\x17VERDICT_ALREADY_APPLIED\x10\x02\x12\x17\n" +
 	"\x13VERDICT_STALE_EPOCH\x10\x03\x12\x16\n" +
 	"\x12VERDICT_STALE_BASE\x10\x04\x12\x13\n" +
-	"\x0fVERDICT_DAMAGED\x10\x05BDZBgithub.com/francis-actors/francis/gen/francis/runtime/v1;runtimev1b\x06proto3"
+	"\x0fVERDICT_DAMAGED\x10\x05\x12\x16\n" +
+	"\x12VERDICT_SUPERSEDED\x10\x06BDZBgithub.com/francis-actors/francis/gen/francis/runtime/v1;runtimev1b\x06proto3"
 
 var (
 	file_francis_runtime_v1_state_proto_rawDescOnce sync.Once
@@ -1006,7 +1035,9 @@ var file_francis_runtime_v1_state_proto_goTypes = []any{
 	(*LoadRequest_Read)(nil),      // 11: francis.runtime.v1.LoadRequest.Read
 	(*LoadResponse_Result)(nil),   // 12: francis.runtime.v1.LoadResponse.Result
 	(*CommitResponse_Result)(nil), // 13: francis.runtime.v1.CommitResponse.Result
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*Completion)(nil),            // 14: francis.runtime.v1.Completion
+	(*TaskChange)(nil),            // 15: francis.runtime.v1.TaskChange
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
 }
 var file_francis_runtime_v1_state_proto_depIdxs = []int32{
 	3,  // 0: francis.runtime.v1.State.identity:type_name -> francis.runtime.v1.Identity
@@ -1015,22 +1046,24 @@ var file_francis_runtime_v1_state_proto_depIdxs = []int32{
 	3,  // 3: francis.runtime.v1.Record.base:type_name -> francis.runtime.v1.Identity
 	3,  // 4: francis.runtime.v1.Record.identity:type_name -> francis.runtime.v1.Identity
 	6,  // 5: francis.runtime.v1.Record.keys:type_name -> francis.runtime.v1.Key
-	14, // 6: francis.runtime.v1.Key.age:type_name -> google.protobuf.Duration
-	11, // 7: francis.runtime.v1.LoadRequest.reads:type_name -> francis.runtime.v1.LoadRequest.Read
-	12, // 8: francis.runtime.v1.LoadResponse.results:type_name -> francis.runtime.v1.LoadResponse.Result
-	5,  // 9: francis.runtime.v1.CommitRequest.records:type_name -> francis.runtime.v1.Record
-	13, // 10: francis.runtime.v1.CommitResponse.results:type_name -> francis.runtime.v1.CommitResponse.Result
-	1,  // 11: francis.runtime.v1.LoadRequest.Read.actor:type_name -> francis.runtime.v1.Actor
-	2,  // 12: francis.runtime.v1.LoadRequest.Read.fence:type_name -> francis.runtime.v1.Fence
-	0,  // 13: francis.runtime.v1.LoadResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
-	4,  // 14: francis.runtime.v1.LoadResponse.Result.state:type_name -> francis.runtime.v1.State
-	6,  // 15: francis.runtime.v1.LoadResponse.Result.keys:type_name -> francis.runtime.v1.Key
-	0,  // 16: francis.runtime.v1.CommitResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 6: francis.runtime.v1.Record.completes:type_name -> francis.runtime.v1.Completion
+	15, // 7: francis.runtime.v1.Record.changes:type_name -> francis.runtime.v1.TaskChange
+	16, // 8: francis.runtime.v1.Key.age:type_name -> google.protobuf.Duration
+	11, // 9: francis.runtime.v1.LoadRequest.reads:type_name -> francis.runtime.v1.LoadRequest.Read
+	12, // 10: francis.runtime.v1.LoadResponse.results:type_name -> francis.runtime.v1.LoadResponse.Result
+	5,  // 11: francis.runtime.v1.CommitRequest.records:type_name -> francis.runtime.v1.Record
+	13, // 12: francis.runtime.v1.CommitResponse.results:type_name -> francis.runtime.v1.CommitResponse.Result
+	1,  // 13: francis.runtime.v1.LoadRequest.Read.actor:type_name -> francis.runtime.v1.Actor
+	2,  // 14: francis.runtime.v1.LoadRequest.Read.fence:type_name -> francis.runtime.v1.Fence
+	0,  // 15: francis.runtime.v1.LoadResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
+	4,  // 16: francis.runtime.v1.LoadResponse.Result.state:type_name -> francis.runtime.v1.State
+	6,  // 17: francis.runtime.v1.LoadResponse.Result.keys:type_name -> francis.runtime.v1.Key
+	0,  // 18: francis.runtime.v1.CommitResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_francis_runtime_v1_state_proto_init() }
@@ -1038,6 +1071,7 @@ func file_francis_runtime_v1_state_proto_init() {
 	if File_francis_runtime_v1_state_proto != nil {
 		return
 	}
+	file_francis_runtime_v1_task_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -27,6 +27,120 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What became of a change.
+type ChangeResponse_Result int32
+
+const (
+	// Never sent.
+	ChangeResponse_RESULT_UNSPECIFIED ChangeResponse_Result = 0
+	// It was done.
+	ChangeResponse_RESULT_DONE ChangeResponse_Result = 1
+	// A job of that id and with that request waits already: it stays as it is.
+	ChangeResponse_RESULT_EXISTS ChangeResponse_Result = 2
+	// A job of that id waits already, with another method or request: nothing was done.
+	ChangeResponse_RESULT_CONFLICT ChangeResponse_Result = 3
+	// There is no such task or dead letter.
+	ChangeResponse_RESULT_NOT_FOUND ChangeResponse_Result = 4
+)
+
+// Enum value maps for ChangeResponse_Result.
+var (
+	ChangeResponse_Result_name = map[int32]string{
+		0: "RESULT_UNSPECIFIED",
+		1: "RESULT_DONE",
+		2: "RESULT_EXISTS",
+		3: "RESULT_CONFLICT",
+		4: "RESULT_NOT_FOUND",
+	}
+	ChangeResponse_Result_value = map[string]int32{
+		"RESULT_UNSPECIFIED": 0,
+		"RESULT_DONE":        1,
+		"RESULT_EXISTS":      2,
+		"RESULT_CONFLICT":    3,
+		"RESULT_NOT_FOUND":   4,
+	}
+)
+
+func (x ChangeResponse_Result) Enum() *ChangeResponse_Result {
+	p := new(ChangeResponse_Result)
+	*p = x
+	return p
+}
+
+func (x ChangeResponse_Result) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChangeResponse_Result) Descriptor() protoreflect.EnumDescriptor {
+	return file_francis_runtime_v1_worker_proto_enumTypes[0].Descriptor()
+}
+
+func (ChangeResponse_Result) Type() protoreflect.EnumType {
+	return &file_francis_runtime_v1_worker_proto_enumTypes[0]
+}
+
+func (x ChangeResponse_Result) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChangeResponse_Result.Descriptor instead.
+func (ChangeResponse_Result) EnumDescriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{25, 0}
+}
+
+// Kind is what is listed.
+type ListRequest_Kind int32
+
+const (
+	// Alarms and jobs.
+	ListRequest_KIND_UNSPECIFIED ListRequest_Kind = 0
+	// Alarms.
+	ListRequest_KIND_ALARMS ListRequest_Kind = 1
+	// Jobs.
+	ListRequest_KIND_JOBS ListRequest_Kind = 2
+)
+
+// Enum value maps for ListRequest_Kind.
+var (
+	ListRequest_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_ALARMS",
+		2: "KIND_JOBS",
+	}
+	ListRequest_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_ALARMS":      1,
+		"KIND_JOBS":        2,
+	}
+)
+
+func (x ListRequest_Kind) Enum() *ListRequest_Kind {
+	p := new(ListRequest_Kind)
+	*p = x
+	return p
+}
+
+func (x ListRequest_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ListRequest_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_francis_runtime_v1_worker_proto_enumTypes[1].Descriptor()
+}
+
+func (ListRequest_Kind) Type() protoreflect.EnumType {
+	return &file_francis_runtime_v1_worker_proto_enumTypes[1]
+}
+
+func (x ListRequest_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ListRequest_Kind.Descriptor instead.
+func (ListRequest_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{26, 0}
+}
+
 // LinkRequest is a request that travels on a link.
 type LinkRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -36,6 +150,8 @@ type LinkRequest struct {
 	//
 	//	*LinkRequest_Load
 	//	*LinkRequest_Commit
+	//	*LinkRequest_Settle
+	//	*LinkRequest_Change
 	Request       isLinkRequest_Request `protobuf_oneof:"request"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -96,6 +212,24 @@ func (x *LinkRequest) GetCommit() *CommitRequest {
 	return nil
 }
 
+func (x *LinkRequest) GetSettle() *SettleRequest {
+	if x != nil {
+		if x, ok := x.Request.(*LinkRequest_Settle); ok {
+			return x.Settle
+		}
+	}
+	return nil
+}
+
+func (x *LinkRequest) GetChange() *ChangeRequest {
+	if x != nil {
+		if x, ok := x.Request.(*LinkRequest_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
 type isLinkRequest_Request interface {
 	isLinkRequest_Request()
 }
@@ -110,9 +244,23 @@ type LinkRequest_Commit struct {
 	Commit *CommitRequest `protobuf:"bytes,2,opt,name=commit,proto3,oneof"`
 }
 
+type LinkRequest_Settle struct {
+	// As by Settle.
+	Settle *SettleRequest `protobuf:"bytes,3,opt,name=settle,proto3,oneof"`
+}
+
+type LinkRequest_Change struct {
+	// As by Change.
+	Change *ChangeRequest `protobuf:"bytes,4,opt,name=change,proto3,oneof"`
+}
+
 func (*LinkRequest_Load) isLinkRequest_Request() {}
 
 func (*LinkRequest_Commit) isLinkRequest_Request() {}
+
+func (*LinkRequest_Settle) isLinkRequest_Request() {}
+
+func (*LinkRequest_Change) isLinkRequest_Request() {}
 
 // LinkResponse is the answer to it.
 type LinkResponse struct {
@@ -123,6 +271,8 @@ type LinkResponse struct {
 	//
 	//	*LinkResponse_Load
 	//	*LinkResponse_Commit
+	//	*LinkResponse_Settle
+	//	*LinkResponse_Change
 	Response      isLinkResponse_Response `protobuf_oneof:"response"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -183,6 +333,24 @@ func (x *LinkResponse) GetCommit() *CommitResponse {
 	return nil
 }
 
+func (x *LinkResponse) GetSettle() *SettleResponse {
+	if x != nil {
+		if x, ok := x.Response.(*LinkResponse_Settle); ok {
+			return x.Settle
+		}
+	}
+	return nil
+}
+
+func (x *LinkResponse) GetChange() *ChangeResponse {
+	if x != nil {
+		if x, ok := x.Response.(*LinkResponse_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
 type isLinkResponse_Response interface {
 	isLinkResponse_Response()
 }
@@ -197,9 +365,23 @@ type LinkResponse_Commit struct {
 	Commit *CommitResponse `protobuf:"bytes,2,opt,name=commit,proto3,oneof"`
 }
 
+type LinkResponse_Settle struct {
+	// To a settlement.
+	Settle *SettleResponse `protobuf:"bytes,3,opt,name=settle,proto3,oneof"`
+}
+
+type LinkResponse_Change struct {
+	// To a change.
+	Change *ChangeResponse `protobuf:"bytes,4,opt,name=change,proto3,oneof"`
+}
+
 func (*LinkResponse_Load) isLinkResponse_Response() {}
 
 func (*LinkResponse_Commit) isLinkResponse_Response() {}
+
+func (*LinkResponse_Settle) isLinkResponse_Response() {}
+
+func (*LinkResponse_Change) isLinkResponse_Response() {}
 
 // ActorType is an actor type that a worker serves.
 type ActorType struct {
@@ -1051,6 +1233,701 @@ func (x *CertifyResponse) GetAuthorities() [][]byte {
 	return nil
 }
 
+// ReceiveRequest asks for deliveries.
+type ReceiveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session of the last answer. Empty after a failure, or for the first time:
+	// whatever is out with this worker is then delivered again, and the worker ignores
+	// what it holds already.
+	Session string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// How many deliveries the worker takes now, at most 1,024.
+	Capacity      uint32 `protobuf:"varint,2,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiveRequest) Reset() {
+	*x = ReceiveRequest{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiveRequest) ProtoMessage() {}
+
+func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
+func (*ReceiveRequest) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReceiveRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *ReceiveRequest) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+// ReceiveResponse brings deliveries.
+type ReceiveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session that the next request names.
+	Session string `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The deliveries, at most as many as the worker takes; of one actor at most one.
+	Deliveries    []*Delivery `protobuf:"bytes,2,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiveResponse) Reset() {
+	*x = ReceiveResponse{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiveResponse) ProtoMessage() {}
+
+func (x *ReceiveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiveResponse.ProtoReflect.Descriptor instead.
+func (*ReceiveResponse) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ReceiveResponse) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *ReceiveResponse) GetDeliveries() []*Delivery {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+// Delivery is a task that has come due, given to the owner of its actor's shard.
+type Delivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task, and the stage of it that is delivered.
+	Task *ScheduledTask `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	// The worker's right to run it.
+	Fence         *Fence `protobuf:"bytes,2,opt,name=fence,proto3" json:"fence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Delivery) GetTask() *ScheduledTask {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *Delivery) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
+}
+
+// SettleRequest ends deliveries that no record completes. It may be repeated: a delivery
+// that has been settled has another revision.
+type SettleRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is settled, at most 1,024.
+	Settlements   []*Settlement `protobuf:"bytes,1,rep,name=settlements,proto3" json:"settlements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleRequest) Reset() {
+	*x = SettleRequest{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleRequest) ProtoMessage() {}
+
+func (x *SettleRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
+func (*SettleRequest) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SettleRequest) GetSettlements() []*Settlement {
+	if x != nil {
+		return x.Settlements
+	}
+	return nil
+}
+
+// Settlement ends one delivery.
+type Settlement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The task.
+	Key *TaskKey `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// The revision that was delivered.
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The worker's right to say so.
+	Fence *Fence `protobuf:"bytes,3,opt,name=fence,proto3" json:"fence,omitempty"`
+	// How it ends.
+	//
+	// Types that are valid to be assigned to End:
+	//
+	//	*Settlement_Failed
+	//	*Settlement_Returned
+	End           isSettlement_End `protobuf_oneof:"end"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Settlement) Reset() {
+	*x = Settlement{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Settlement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Settlement) ProtoMessage() {}
+
+func (x *Settlement) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Settlement.ProtoReflect.Descriptor instead.
+func (*Settlement) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Settlement) GetKey() *TaskKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Settlement) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Settlement) GetFence() *Fence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
+}
+
+func (x *Settlement) GetEnd() isSettlement_End {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *Settlement) GetFailed() *Failure {
+	if x != nil {
+		if x, ok := x.End.(*Settlement_Failed); ok {
+			return x.Failed
+		}
+	}
+	return nil
+}
+
+func (x *Settlement) GetReturned() *durationpb.Duration {
+	if x != nil {
+		if x, ok := x.End.(*Settlement_Returned); ok {
+			return x.Returned
+		}
+	}
+	return nil
+}
+
+type isSettlement_End interface {
+	isSettlement_End()
+}
+
+type Settlement_Failed struct {
+	// The method has failed: it is tried again, or dies.
+	Failed *Failure `protobuf:"bytes,4,opt,name=failed,proto3,oneof"`
+}
+
+type Settlement_Returned struct {
+	// It was not run, and comes again after this; no attempt is counted.
+	Returned *durationpb.Duration `protobuf:"bytes,5,opt,name=returned,proto3,oneof"`
+}
+
+func (*Settlement_Failed) isSettlement_End() {}
+
+func (*Settlement_Returned) isSettlement_End() {}
+
+// Failure is how a delivery has failed.
+type Failure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The error, for people, at most 1 KiB.
+	Error string `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	// True when it will always fail: it dies at once.
+	Permanent     bool `protobuf:"varint,2,opt,name=permanent,proto3" json:"permanent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failure) Reset() {
+	*x = Failure{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failure) ProtoMessage() {}
+
+func (x *Failure) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
+func (*Failure) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Failure) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Failure) GetPermanent() bool {
+	if x != nil {
+		return x.Permanent
+	}
+	return false
+}
+
+// SettleResponse answers each settlement, in order.
+type SettleResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// APPLIED, STALE_EPOCH, or SUPERSEDED where the task has another revision or is gone.
+	Verdicts      []Verdict `protobuf:"varint,1,rep,packed,name=verdicts,proto3,enum=francis.runtime.v1.Verdict" json:"verdicts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleResponse) Reset() {
+	*x = SettleResponse{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleResponse) ProtoMessage() {}
+
+func (x *SettleResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
+func (*SettleResponse) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *SettleResponse) GetVerdicts() []Verdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
+// ChangeRequest changes tasks, in order and all together.
+type ChangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The changes, at most 1,024.
+	Changes []*TaskChange `protobuf:"bytes,1,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The highest mark that the worker has seen.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRequest) Reset() {
+	*x = ChangeRequest{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRequest) ProtoMessage() {}
+
+func (x *ChangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRequest.ProtoReflect.Descriptor instead.
+func (*ChangeRequest) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ChangeRequest) GetChanges() []*TaskChange {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ChangeRequest) GetMark() []byte {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
+}
+
+// ChangeResponse answers each change, in order.
+type ChangeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answers.
+	Results []ChangeResponse_Result `protobuf:"varint,1,rep,packed,name=results,proto3,enum=francis.runtime.v1.ChangeResponse_Result" json:"results,omitempty"`
+	// How far the store had come with the changes, see CommitResponse.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeResponse) Reset() {
+	*x = ChangeResponse{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeResponse) ProtoMessage() {}
+
+func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeResponse.ProtoReflect.Descriptor instead.
+func (*ChangeResponse) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ChangeResponse) GetResults() []ChangeResponse_Result {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetMark() []byte {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
+}
+
+// ListRequest asks for tasks or dead letters, in the order of their keys: actor by actor,
+// the alarms before the jobs.
+type ListRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The type of the actors.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// The id of the actor; empty for all of the type.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// What is listed.
+	Kind ListRequest_Kind `protobuf:"varint,3,opt,name=kind,proto3,enum=francis.runtime.v1.ListRequest_Kind" json:"kind,omitempty"`
+	// True for dead letters, false for what lives.
+	Dead bool `protobuf:"varint,4,opt,name=dead,proto3" json:"dead,omitempty"`
+	// Lists only what comes after this key; unset for the beginning. Pages do not shift.
+	After *TaskKey `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`
+	// Lists only the task of this name or id; empty for all.
+	Name string `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// How many are listed at most, up to 1,000; 0 is 100.
+	Limit         uint32 `protobuf:"varint,7,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRequest) Reset() {
+	*x = ListRequest{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRequest) ProtoMessage() {}
+
+func (x *ListRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
+func (*ListRequest) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListRequest) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *ListRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListRequest) GetKind() ListRequest_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return ListRequest_KIND_UNSPECIFIED
+}
+
+func (x *ListRequest) GetDead() bool {
+	if x != nil {
+		return x.Dead
+	}
+	return false
+}
+
+func (x *ListRequest) GetAfter() *TaskKey {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *ListRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ListRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ListResponse lists tasks.
+type ListResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The tasks, until 2 MiB are full.
+	Tasks []*ScheduledTask `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// True when there are more.
+	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListResponse) Reset() {
+	*x = ListResponse{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListResponse) ProtoMessage() {}
+
+func (x *ListResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
+func (*ListResponse) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListResponse) GetTasks() []*ScheduledTask {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *ListResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
 // Release is one shard at the epoch at which the worker owned it.
 type ReleaseRequest_Release struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1064,7 +1941,7 @@ type ReleaseRequest_Release struct {
 
 func (x *ReleaseRequest_Release) Reset() {
 	*x = ReleaseRequest_Release{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[17]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1953,7 @@ func (x *ReleaseRequest_Release) String() string {
 func (*ReleaseRequest_Release) ProtoMessage() {}
 
 func (x *ReleaseRequest_Release) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[17]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,14 +1987,18 @@ var File_francis_runtime_v1_worker_proto protoreflect.FileDescriptor
 
 const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\n" +
-	"\x1ffrancis/runtime/v1/worker.proto\x12\x12francis.runtime.v1\x1a\x1afrancis/link/v1/link.proto\x1a\x1efrancis/runtime/v1/state.proto\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8c\x01\n" +
+	"\x1ffrancis/runtime/v1/worker.proto\x12\x12francis.runtime.v1\x1a\x1afrancis/link/v1/link.proto\x1a\x1efrancis/runtime/v1/state.proto\x1a\x1dfrancis/runtime/v1/task.proto\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x86\x02\n" +
 	"\vLinkRequest\x125\n" +
 	"\x04load\x18\x01 \x01(\v2\x1f.francis.runtime.v1.LoadRequestH\x00R\x04load\x12;\n" +
-	"\x06commit\x18\x02 \x01(\v2!.francis.runtime.v1.CommitRequestH\x00R\x06commitB\t\n" +
-	"\arequest\"\x90\x01\n" +
+	"\x06commit\x18\x02 \x01(\v2!.francis.runtime.v1.CommitRequestH\x00R\x06commit\x12;\n" +
+	"\x06settle\x18\x03 \x01(\v2!.francis.runtime.v1.SettleRequestH\x00R\x06settle\x12;\n" +
+	"\x06change\x18\x04 \x01(\v2!.francis.runtime.v1.ChangeRequestH\x00R\x06changeB\t\n" +
+	"\arequest\"\x8c\x02\n" +
 	"\fLinkResponse\x126\n" +
 	"\x04load\x18\x01 \x01(\v2 .francis.runtime.v1.LoadResponseH\x00R\x04load\x12<\n" +
-	"\x06commit\x18\x02 \x01(\v2\".francis.runtime.v1.CommitResponseH\x00R\x06commitB\n" +
+	"\x06commit\x18\x02 \x01(\v2\".francis.runtime.v1.CommitResponseH\x00R\x06commit\x12<\n" +
+	"\x06settle\x18\x03 \x01(\v2\".francis.runtime.v1.SettleResponseH\x00R\x06settle\x12<\n" +
+	"\x06change\x18\x04 \x01(\v2\".francis.runtime.v1.ChangeResponseH\x00R\x06changeB\n" +
 	"\n" +
 	"\bresponse\"s\n" +
 	"\tActorType\x12\x12\n" +
@@ -1169,7 +2050,60 @@ const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\x03csr\x18\x01 \x01(\fR\x03csr\"U\n" +
 	"\x0fCertifyResponse\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12 \n" +
-	"\vauthorities\x18\x02 \x03(\fR\vauthorities2\x94\x05\n" +
+	"\vauthorities\x18\x02 \x03(\fR\vauthorities\"F\n" +
+	"\x0eReceiveRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12\x1a\n" +
+	"\bcapacity\x18\x02 \x01(\rR\bcapacity\"i\n" +
+	"\x0fReceiveResponse\x12\x18\n" +
+	"\asession\x18\x01 \x01(\tR\asession\x12<\n" +
+	"\n" +
+	"deliveries\x18\x02 \x03(\v2\x1c.francis.runtime.v1.DeliveryR\n" +
+	"deliveries\"r\n" +
+	"\bDelivery\x125\n" +
+	"\x04task\x18\x01 \x01(\v2!.francis.runtime.v1.ScheduledTaskR\x04task\x12/\n" +
+	"\x05fence\x18\x02 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\"Q\n" +
+	"\rSettleRequest\x12@\n" +
+	"\vsettlements\x18\x01 \x03(\v2\x1e.francis.runtime.v1.SettlementR\vsettlements\"\xff\x01\n" +
+	"\n" +
+	"Settlement\x12-\n" +
+	"\x03key\x18\x01 \x01(\v2\x1b.francis.runtime.v1.TaskKeyR\x03key\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x12/\n" +
+	"\x05fence\x18\x03 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\x125\n" +
+	"\x06failed\x18\x04 \x01(\v2\x1b.francis.runtime.v1.FailureH\x00R\x06failed\x127\n" +
+	"\breturned\x18\x05 \x01(\v2\x19.google.protobuf.DurationH\x00R\breturnedB\x05\n" +
+	"\x03end\"=\n" +
+	"\aFailure\x12\x14\n" +
+	"\x05error\x18\x01 \x01(\tR\x05error\x12\x1c\n" +
+	"\tpermanent\x18\x02 \x01(\bR\tpermanent\"I\n" +
+	"\x0eSettleResponse\x127\n" +
+	"\bverdicts\x18\x01 \x03(\x0e2\x1b.francis.runtime.v1.VerdictR\bverdicts\"]\n" +
+	"\rChangeRequest\x128\n" +
+	"\achanges\x18\x01 \x03(\v2\x1e.francis.runtime.v1.TaskChangeR\achanges\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\"\xda\x01\n" +
+	"\x0eChangeResponse\x12C\n" +
+	"\aresults\x18\x01 \x03(\x0e2).francis.runtime.v1.ChangeResponse.ResultR\aresults\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\"o\n" +
+	"\x06Result\x12\x16\n" +
+	"\x12RESULT_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vRESULT_DONE\x10\x01\x12\x11\n" +
+	"\rRESULT_EXISTS\x10\x02\x12\x13\n" +
+	"\x0fRESULT_CONFLICT\x10\x03\x12\x14\n" +
+	"\x10RESULT_NOT_FOUND\x10\x04\"\x9a\x02\n" +
+	"\vListRequest\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x128\n" +
+	"\x04kind\x18\x03 \x01(\x0e2$.francis.runtime.v1.ListRequest.KindR\x04kind\x12\x12\n" +
+	"\x04dead\x18\x04 \x01(\bR\x04dead\x121\n" +
+	"\x05after\x18\x05 \x01(\v2\x1b.francis.runtime.v1.TaskKeyR\x05after\x12\x12\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\x12\x14\n" +
+	"\x05limit\x18\a \x01(\rR\x05limit\"<\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vKIND_ALARMS\x10\x01\x12\r\n" +
+	"\tKIND_JOBS\x10\x02\"[\n" +
+	"\fListResponse\x127\n" +
+	"\x05tasks\x18\x01 \x03(\v2!.francis.runtime.v1.ScheduledTaskR\x05tasks\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more2\xd5\a\n" +
 	"\rWorkerService\x12U\n" +
 	"\bAnnounce\x12#.francis.runtime.v1.AnnounceRequest\x1a$.francis.runtime.v1.AnnounceResponse\x12L\n" +
 	"\x05Renew\x12 .francis.runtime.v1.RenewRequest\x1a!.francis.runtime.v1.RenewResponse\x12L\n" +
@@ -1178,6 +2112,10 @@ const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\x05Leave\x12 .francis.runtime.v1.LeaveRequest\x1a!.francis.runtime.v1.LeaveResponse\x12I\n" +
 	"\x04Load\x12\x1f.francis.runtime.v1.LoadRequest\x1a .francis.runtime.v1.LoadResponse\x12O\n" +
 	"\x06Commit\x12!.francis.runtime.v1.CommitRequest\x1a\".francis.runtime.v1.CommitResponse\x12R\n" +
+	"\aReceive\x12\".francis.runtime.v1.ReceiveRequest\x1a#.francis.runtime.v1.ReceiveResponse\x12O\n" +
+	"\x06Settle\x12!.francis.runtime.v1.SettleRequest\x1a\".francis.runtime.v1.SettleResponse\x12O\n" +
+	"\x06Change\x12!.francis.runtime.v1.ChangeRequest\x1a\".francis.runtime.v1.ChangeResponse\x12I\n" +
+	"\x04List\x12\x1f.francis.runtime.v1.ListRequest\x1a .francis.runtime.v1.ListResponse\x12R\n" +
 	"\aCertify\x12\".francis.runtime.v1.CertifyRequest\x1a#.francis.runtime.v1.CertifyResponse2I\n" +
 	"\vLinkService\x12:\n" +
 	"\x04Link\x12\x16.francis.link.v1.Frame\x1a\x16.francis.link.v1.Frame(\x010\x01BDZBgithub.com/francis-actors/francis/gen/francis/runtime/v1;runtimev1b\x06proto3"
@@ -1194,72 +2132,116 @@ func file_francis_runtime_v1_worker_proto_rawDescGZIP() []byte {
 	return file_francis_runtime_v1_worker_proto_rawDescData
 }
 
-var file_francis_runtime_v1_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_francis_runtime_v1_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_francis_runtime_v1_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_francis_runtime_v1_worker_proto_goTypes = []any{
-	(*LinkRequest)(nil),                    // 0: francis.runtime.v1.LinkRequest
-	(*LinkResponse)(nil),                   // 1: francis.runtime.v1.LinkResponse
-	(*ActorType)(nil),                      // 2: francis.runtime.v1.ActorType
-	(*AnnounceRequest)(nil),                // 3: francis.runtime.v1.AnnounceRequest
-	(*AnnounceResponse)(nil),               // 4: francis.runtime.v1.AnnounceResponse
-	(*RenewRequest)(nil),                   // 5: francis.runtime.v1.RenewRequest
-	(*RenewResponse)(nil),                  // 6: francis.runtime.v1.RenewResponse
-	(*WatchRequest)(nil),                   // 7: francis.runtime.v1.WatchRequest
-	(*WatchResponse)(nil),                  // 8: francis.runtime.v1.WatchResponse
-	(*Shard)(nil),                          // 9: francis.runtime.v1.Shard
-	(*Worker)(nil),                         // 10: francis.runtime.v1.Worker
-	(*ReleaseRequest)(nil),                 // 11: francis.runtime.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),                // 12: francis.runtime.v1.ReleaseResponse
-	(*LeaveRequest)(nil),                   // 13: francis.runtime.v1.LeaveRequest
-	(*LeaveResponse)(nil),                  // 14: francis.runtime.v1.LeaveResponse
-	(*CertifyRequest)(nil),                 // 15: francis.runtime.v1.CertifyRequest
-	(*CertifyResponse)(nil),                // 16: francis.runtime.v1.CertifyResponse
-	(*ReleaseRequest_Release)(nil),         // 17: francis.runtime.v1.ReleaseRequest.Release
-	(*LoadRequest)(nil),                    // 18: francis.runtime.v1.LoadRequest
-	(*CommitRequest)(nil),                  // 19: francis.runtime.v1.CommitRequest
-	(*LoadResponse)(nil),                   // 20: francis.runtime.v1.LoadResponse
-	(*CommitResponse)(nil),                 // 21: francis.runtime.v1.CommitResponse
-	(*descriptorpb.FileDescriptorSet)(nil), // 22: google.protobuf.FileDescriptorSet
-	(*durationpb.Duration)(nil),            // 23: google.protobuf.Duration
-	(*Fence)(nil),                          // 24: francis.runtime.v1.Fence
-	(*v1.Frame)(nil),                       // 25: francis.link.v1.Frame
+	(ChangeResponse_Result)(0),             // 0: francis.runtime.v1.ChangeResponse.Result
+	(ListRequest_Kind)(0),                  // 1: francis.runtime.v1.ListRequest.Kind
+	(*LinkRequest)(nil),                    // 2: francis.runtime.v1.LinkRequest
+	(*LinkResponse)(nil),                   // 3: francis.runtime.v1.LinkResponse
+	(*ActorType)(nil),                      // 4: francis.runtime.v1.ActorType
+	(*AnnounceRequest)(nil),                // 5: francis.runtime.v1.AnnounceRequest
+	(*AnnounceResponse)(nil),               // 6: francis.runtime.v1.AnnounceResponse
+	(*RenewRequest)(nil),                   // 7: francis.runtime.v1.RenewRequest
+	(*RenewResponse)(nil),                  // 8: francis.runtime.v1.RenewResponse
+	(*WatchRequest)(nil),                   // 9: francis.runtime.v1.WatchRequest
+	(*WatchResponse)(nil),                  // 10: francis.runtime.v1.WatchResponse
+	(*Shard)(nil),                          // 11: francis.runtime.v1.Shard
+	(*Worker)(nil),                         // 12: francis.runtime.v1.Worker
+	(*ReleaseRequest)(nil),                 // 13: francis.runtime.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),                // 14: francis.runtime.v1.ReleaseResponse
+	(*LeaveRequest)(nil),                   // 15: francis.runtime.v1.LeaveRequest
+	(*LeaveResponse)(nil),                  // 16: francis.runtime.v1.LeaveResponse
+	(*CertifyRequest)(nil),                 // 17: francis.runtime.v1.CertifyRequest
+	(*CertifyResponse)(nil),                // 18: francis.runtime.v1.CertifyResponse
+	(*ReceiveRequest)(nil),                 // 19: francis.runtime.v1.ReceiveRequest
+	(*ReceiveResponse)(nil),                // 20: francis.runtime.v1.ReceiveResponse
+	(*Delivery)(nil),                       // 21: francis.runtime.v1.Delivery
+	(*SettleRequest)(nil),                  // 22: francis.runtime.v1.SettleRequest
+	(*Settlement)(nil),                     // 23: francis.runtime.v1.Settlement
+	(*Failure)(nil),                        // 24: francis.runtime.v1.Failure
+	(*SettleResponse)(nil),                 // 25: francis.runtime.v1.SettleResponse
+	(*ChangeRequest)(nil),                  // 26: francis.runtime.v1.ChangeRequest
+	(*ChangeResponse)(nil),                 // 27: francis.runtime.v1.ChangeResponse
+	(*ListRequest)(nil),                    // 28: francis.runtime.v1.ListRequest
+	(*ListResponse)(nil),                   // 29: francis.runtime.v1.ListResponse
+	(*ReleaseRequest_Release)(nil),         // 30: francis.runtime.v1.ReleaseRequest.Release
+	(*LoadRequest)(nil),                    // 31: francis.runtime.v1.LoadRequest
+	(*CommitRequest)(nil),                  // 32: francis.runtime.v1.CommitRequest
+	(*LoadResponse)(nil),                   // 33: francis.runtime.v1.LoadResponse
+	(*CommitResponse)(nil),                 // 34: francis.runtime.v1.CommitResponse
+	(*descriptorpb.FileDescriptorSet)(nil), // 35: google.protobuf.FileDescriptorSet
+	(*durationpb.Duration)(nil),            // 36: google.protobuf.Duration
+	(*ScheduledTask)(nil),                  // 37: francis.runtime.v1.ScheduledTask
+	(*Fence)(nil),                          // 38: francis.runtime.v1.Fence
+	(*TaskKey)(nil),                        // 39: francis.runtime.v1.TaskKey
+	(Verdict)(0),                           // 40: francis.runtime.v1.Verdict
+	(*TaskChange)(nil),                     // 41: francis.runtime.v1.TaskChange
+	(*v1.Frame)(nil),                       // 42: francis.link.v1.Frame
 }
 var file_francis_runtime_v1_worker_proto_depIdxs = []int32{
-	18, // 0: francis.runtime.v1.LinkRequest.load:type_name -> francis.runtime.v1.LoadRequest
-	19, // 1: francis.runtime.v1.LinkRequest.commit:type_name -> francis.runtime.v1.CommitRequest
-	20, // 2: francis.runtime.v1.LinkResponse.load:type_name -> francis.runtime.v1.LoadResponse
-	21, // 3: francis.runtime.v1.LinkResponse.commit:type_name -> francis.runtime.v1.CommitResponse
-	22, // 4: francis.runtime.v1.ActorType.files:type_name -> google.protobuf.FileDescriptorSet
-	2,  // 5: francis.runtime.v1.AnnounceRequest.types:type_name -> francis.runtime.v1.ActorType
-	9,  // 6: francis.runtime.v1.WatchResponse.shards:type_name -> francis.runtime.v1.Shard
-	10, // 7: francis.runtime.v1.WatchResponse.workers:type_name -> francis.runtime.v1.Worker
-	2,  // 8: francis.runtime.v1.WatchResponse.types:type_name -> francis.runtime.v1.ActorType
-	23, // 9: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
-	17, // 10: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
-	9,  // 11: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
-	24, // 12: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
-	3,  // 13: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
-	5,  // 14: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
-	7,  // 15: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
-	11, // 16: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
-	13, // 17: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
-	18, // 18: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
-	19, // 19: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
-	15, // 20: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
-	25, // 21: francis.runtime.v1.LinkService.Link:input_type -> francis.link.v1.Frame
-	4,  // 22: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
-	6,  // 23: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
-	8,  // 24: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
-	12, // 25: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
-	14, // 26: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
-	20, // 27: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
-	21, // 28: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
-	16, // 29: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
-	25, // 30: francis.runtime.v1.LinkService.Link:output_type -> francis.link.v1.Frame
-	22, // [22:31] is the sub-list for method output_type
-	13, // [13:22] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	31, // 0: francis.runtime.v1.LinkRequest.load:type_name -> francis.runtime.v1.LoadRequest
+	32, // 1: francis.runtime.v1.LinkRequest.commit:type_name -> francis.runtime.v1.CommitRequest
+	22, // 2: francis.runtime.v1.LinkRequest.settle:type_name -> francis.runtime.v1.SettleRequest
+	26, // 3: francis.runtime.v1.LinkRequest.change:type_name -> francis.runtime.v1.ChangeRequest
+	33, // 4: francis.runtime.v1.LinkResponse.load:type_name -> francis.runtime.v1.LoadResponse
+	34, // 5: francis.runtime.v1.LinkResponse.commit:type_name -> francis.runtime.v1.CommitResponse
+	25, // 6: francis.runtime.v1.LinkResponse.settle:type_name -> francis.runtime.v1.SettleResponse
+	27, // 7: francis.runtime.v1.LinkResponse.change:type_name -> francis.runtime.v1.ChangeResponse
+	35, // 8: francis.runtime.v1.ActorType.files:type_name -> google.protobuf.FileDescriptorSet
+	4,  // 9: francis.runtime.v1.AnnounceRequest.types:type_name -> francis.runtime.v1.ActorType
+	11, // 10: francis.runtime.v1.WatchResponse.shards:type_name -> francis.runtime.v1.Shard
+	12, // 11: francis.runtime.v1.WatchResponse.workers:type_name -> francis.runtime.v1.Worker
+	4,  // 12: francis.runtime.v1.WatchResponse.types:type_name -> francis.runtime.v1.ActorType
+	36, // 13: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
+	30, // 14: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
+	11, // 15: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
+	21, // 16: francis.runtime.v1.ReceiveResponse.deliveries:type_name -> francis.runtime.v1.Delivery
+	37, // 17: francis.runtime.v1.Delivery.task:type_name -> francis.runtime.v1.ScheduledTask
+	38, // 18: francis.runtime.v1.Delivery.fence:type_name -> francis.runtime.v1.Fence
+	23, // 19: francis.runtime.v1.SettleRequest.settlements:type_name -> francis.runtime.v1.Settlement
+	39, // 20: francis.runtime.v1.Settlement.key:type_name -> francis.runtime.v1.TaskKey
+	38, // 21: francis.runtime.v1.Settlement.fence:type_name -> francis.runtime.v1.Fence
+	24, // 22: francis.runtime.v1.Settlement.failed:type_name -> francis.runtime.v1.Failure
+	36, // 23: francis.runtime.v1.Settlement.returned:type_name -> google.protobuf.Duration
+	40, // 24: francis.runtime.v1.SettleResponse.verdicts:type_name -> francis.runtime.v1.Verdict
+	41, // 25: francis.runtime.v1.ChangeRequest.changes:type_name -> francis.runtime.v1.TaskChange
+	0,  // 26: francis.runtime.v1.ChangeResponse.results:type_name -> francis.runtime.v1.ChangeResponse.Result
+	1,  // 27: francis.runtime.v1.ListRequest.kind:type_name -> francis.runtime.v1.ListRequest.Kind
+	39, // 28: francis.runtime.v1.ListRequest.after:type_name -> francis.runtime.v1.TaskKey
+	37, // 29: francis.runtime.v1.ListResponse.tasks:type_name -> francis.runtime.v1.ScheduledTask
+	38, // 30: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
+	5,  // 31: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
+	7,  // 32: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
+	9,  // 33: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
+	13, // 34: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
+	15, // 35: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
+	31, // 36: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
+	32, // 37: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
+	19, // 38: francis.runtime.v1.WorkerService.Receive:input_type -> francis.runtime.v1.ReceiveRequest
+	22, // 39: francis.runtime.v1.WorkerService.Settle:input_type -> francis.runtime.v1.SettleRequest
+	26, // 40: francis.runtime.v1.WorkerService.Change:input_type -> francis.runtime.v1.ChangeRequest
+	28, // 41: francis.runtime.v1.WorkerService.List:input_type -> francis.runtime.v1.ListRequest
+	17, // 42: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
+	42, // 43: francis.runtime.v1.LinkService.Link:input_type -> francis.link.v1.Frame
+	6,  // 44: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
+	8,  // 45: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
+	10, // 46: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
+	14, // 47: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
+	16, // 48: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
+	33, // 49: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
+	34, // 50: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
+	20, // 51: francis.runtime.v1.WorkerService.Receive:output_type -> francis.runtime.v1.ReceiveResponse
+	25, // 52: francis.runtime.v1.WorkerService.Settle:output_type -> francis.runtime.v1.SettleResponse
+	27, // 53: francis.runtime.v1.WorkerService.Change:output_type -> francis.runtime.v1.ChangeResponse
+	29, // 54: francis.runtime.v1.WorkerService.List:output_type -> francis.runtime.v1.ListResponse
+	18, // 55: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
+	42, // 56: francis.runtime.v1.LinkService.Link:output_type -> francis.link.v1.Frame
+	44, // [44:57] is the sub-list for method output_type
+	31, // [31:44] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_francis_runtime_v1_worker_proto_init() }
@@ -1268,26 +2250,36 @@ func file_francis_runtime_v1_worker_proto_init() {
 		return
 	}
 	file_francis_runtime_v1_state_proto_init()
+	file_francis_runtime_v1_task_proto_init()
 	file_francis_runtime_v1_worker_proto_msgTypes[0].OneofWrappers = []any{
 		(*LinkRequest_Load)(nil),
 		(*LinkRequest_Commit)(nil),
+		(*LinkRequest_Settle)(nil),
+		(*LinkRequest_Change)(nil),
 	}
 	file_francis_runtime_v1_worker_proto_msgTypes[1].OneofWrappers = []any{
 		(*LinkResponse_Load)(nil),
 		(*LinkResponse_Commit)(nil),
+		(*LinkResponse_Settle)(nil),
+		(*LinkResponse_Change)(nil),
+	}
+	file_francis_runtime_v1_worker_proto_msgTypes[21].OneofWrappers = []any{
+		(*Settlement_Failed)(nil),
+		(*Settlement_Returned)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_francis_runtime_v1_worker_proto_rawDesc), len(file_francis_runtime_v1_worker_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   18,
+			NumEnums:      2,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
 		GoTypes:           file_francis_runtime_v1_worker_proto_goTypes,
 		DependencyIndexes: file_francis_runtime_v1_worker_proto_depIdxs,
+		EnumInfos:         file_francis_runtime_v1_worker_proto_enumTypes,
 		MessageInfos:      file_francis_runtime_v1_worker_proto_msgTypes,
 	}.Build()
 	File_francis_runtime_v1_worker_proto = out.File

@@ -44,6 +44,14 @@ const (
 	WorkerServiceLoadProcedure = "/francis.runtime.v1.WorkerService/Load"
 	// WorkerServiceCommitProcedure is the procedure name of the WorkerService's Commit RPC.
 	WorkerServiceCommitProcedure = "/francis.runtime.v1.WorkerService/Commit"
+	// WorkerServiceReceiveProcedure is the procedure name of the WorkerService's Receive RPC.
+	WorkerServiceReceiveProcedure = "/francis.runtime.v1.WorkerService/Receive"
+	// WorkerServiceSettleProcedure is the procedure name of the WorkerService's Settle RPC.
+	WorkerServiceSettleProcedure = "/francis.runtime.v1.WorkerService/Settle"
+	// WorkerServiceChangeProcedure is the procedure name of the WorkerService's Change RPC.
+	WorkerServiceChangeProcedure = "/francis.runtime.v1.WorkerService/Change"
+	// WorkerServiceListProcedure is the procedure name of the WorkerService's List RPC.
+	WorkerServiceListProcedure = "/francis.runtime.v1.WorkerService/List"
 	// WorkerServiceCertifyProcedure is the procedure name of the WorkerService's Certify RPC.
 	WorkerServiceCertifyProcedure = "/francis.runtime.v1.WorkerService/Certify"
 	// LinkServiceLinkProcedure is the procedure name of the LinkService's Link RPC.
@@ -100,6 +108,34 @@ var (
 			Procedure:  WorkerServiceCommitProcedure,
 		}
 	})
+	workerServiceReceiveSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_francis_runtime_v1_worker_proto.Services().ByName("WorkerService").Methods().ByName("Receive"),
+			Procedure:  WorkerServiceReceiveProcedure,
+		}
+	})
+	workerServiceSettleSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_francis_runtime_v1_worker_proto.Services().ByName("WorkerService").Methods().ByName("Settle"),
+			Procedure:  WorkerServiceSettleProcedure,
+		}
+	})
+	workerServiceChangeSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_francis_runtime_v1_worker_proto.Services().ByName("WorkerService").Methods().ByName("Change"),
+			Procedure:  WorkerServiceChangeProcedure,
+		}
+	})
+	workerServiceListSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_francis_runtime_v1_worker_proto.Services().ByName("WorkerService").Methods().ByName("List"),
+			Procedure:  WorkerServiceListProcedure,
+		}
+	})
 	workerServiceCertifySpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType: connect.StreamTypeUnary,
@@ -128,6 +164,16 @@ type WorkerServiceClient interface {
 	Load(context.Context, *v1.LoadRequest) (*v1.LoadResponse, error)
 	// Commit writes records of actors, durably.
 	Commit(context.Context, *v1.CommitRequest) (*v1.CommitResponse, error)
+	// Receive waits until something is due for the worker's actors, and returns it; an
+	// empty answer after half a minute without. A delivery is out, and given to nobody
+	// else, until a record completes it, a settlement ends it, or the epoch does.
+	Receive(context.Context, *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	// Settle ends deliveries that no record completes.
+	Settle(context.Context, *v1.SettleRequest) (*v1.SettleResponse, error)
+	// Change changes tasks of any actors, durably.
+	Change(context.Context, *v1.ChangeRequest) (*v1.ChangeResponse, error)
+	// List lists tasks or dead letters.
+	List(context.Context, *v1.ListRequest) (*v1.ListResponse, error)
 	// Certify renews the worker's certificate.
 	Certify(context.Context, *v1.CertifyRequest) (*v1.CertifyResponse, error)
 }
@@ -157,6 +203,16 @@ type WorkerServiceHandler interface {
 	Load(context.Context, *v1.LoadRequest) (*v1.LoadResponse, error)
 	// Commit writes records of actors, durably.
 	Commit(context.Context, *v1.CommitRequest) (*v1.CommitResponse, error)
+	// Receive waits until something is due for the worker's actors, and returns it; an
+	// empty answer after half a minute without. A delivery is out, and given to nobody
+	// else, until a record completes it, a settlement ends it, or the epoch does.
+	Receive(context.Context, *v1.ReceiveRequest) (*v1.ReceiveResponse, error)
+	// Settle ends deliveries that no record completes.
+	Settle(context.Context, *v1.SettleRequest) (*v1.SettleResponse, error)
+	// Change changes tasks of any actors, durably.
+	Change(context.Context, *v1.ChangeRequest) (*v1.ChangeResponse, error)
+	// List lists tasks or dead letters.
+	List(context.Context, *v1.ListRequest) (*v1.ListResponse, error)
 	// Certify renews the worker's certificate.
 	Certify(context.Context, *v1.CertifyRequest) (*v1.CertifyResponse, error)
 }
@@ -173,6 +229,10 @@ func RegisterWorkerServiceHandler(server *connect.Server, svc WorkerServiceHandl
 		connect.Method{Spec: workerServiceLeaveSpec(), Handler: adapter.leave},
 		connect.Method{Spec: workerServiceLoadSpec(), Handler: adapter.load},
 		connect.Method{Spec: workerServiceCommitSpec(), Handler: adapter.commit},
+		connect.Method{Spec: workerServiceReceiveSpec(), Handler: adapter.receive},
+		connect.Method{Spec: workerServiceSettleSpec(), Handler: adapter.settle},
+		connect.Method{Spec: workerServiceChangeSpec(), Handler: adapter.change},
+		connect.Method{Spec: workerServiceListSpec(), Handler: adapter.list},
 		connect.Method{Spec: workerServiceCertifySpec(), Handler: adapter.certify},
 	)
 }
@@ -206,6 +266,22 @@ func (UnimplementedWorkerServiceHandler) Load(context.Context, *v1.LoadRequest) 
 
 func (UnimplementedWorkerServiceHandler) Commit(context.Context, *v1.CommitRequest) (*v1.CommitResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "francis.runtime.v1.WorkerService.Commit is not implemented")
+}
+
+func (UnimplementedWorkerServiceHandler) Receive(context.Context, *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "francis.runtime.v1.WorkerService.Receive is not implemented")
+}
+
+func (UnimplementedWorkerServiceHandler) Settle(context.Context, *v1.SettleRequest) (*v1.SettleResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "francis.runtime.v1.WorkerService.Settle is not implemented")
+}
+
+func (UnimplementedWorkerServiceHandler) Change(context.Context, *v1.ChangeRequest) (*v1.ChangeResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "francis.runtime.v1.WorkerService.Change is not implemented")
+}
+
+func (UnimplementedWorkerServiceHandler) List(context.Context, *v1.ListRequest) (*v1.ListResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "francis.runtime.v1.WorkerService.List is not implemented")
 }
 
 func (UnimplementedWorkerServiceHandler) Certify(context.Context, *v1.CertifyRequest) (*v1.CertifyResponse, error) {
@@ -267,6 +343,38 @@ func (c *workerServiceClient) Load(ctx context.Context, req *v1.LoadRequest) (*v
 func (c *workerServiceClient) Commit(ctx context.Context, req *v1.CommitRequest) (*v1.CommitResponse, error) {
 	var res v1.CommitResponse
 	if err := c.client.CallUnary(ctx, workerServiceCommitSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *workerServiceClient) Receive(ctx context.Context, req *v1.ReceiveRequest) (*v1.ReceiveResponse, error) {
+	var res v1.ReceiveResponse
+	if err := c.client.CallUnary(ctx, workerServiceReceiveSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *workerServiceClient) Settle(ctx context.Context, req *v1.SettleRequest) (*v1.SettleResponse, error) {
+	var res v1.SettleResponse
+	if err := c.client.CallUnary(ctx, workerServiceSettleSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *workerServiceClient) Change(ctx context.Context, req *v1.ChangeRequest) (*v1.ChangeResponse, error) {
+	var res v1.ChangeResponse
+	if err := c.client.CallUnary(ctx, workerServiceChangeSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *workerServiceClient) List(ctx context.Context, req *v1.ListRequest) (*v1.ListResponse, error) {
+	var res v1.ListResponse
+	if err := c.client.CallUnary(ctx, workerServiceListSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -366,6 +474,54 @@ func (h workerServiceHandler) commit(ctx context.Context, _ connect.Spec, stream
 	return stream.Send(res)
 }
 
+func (h workerServiceHandler) receive(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ReceiveRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Receive(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h workerServiceHandler) settle(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.SettleRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Settle(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h workerServiceHandler) change(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ChangeRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Change(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h workerServiceHandler) list(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.List(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
 func (h workerServiceHandler) certify(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
 	var req v1.CertifyRequest
 	if err := stream.Receive(&req); err != nil {
@@ -390,7 +546,7 @@ var (
 
 // LinkServiceClient is a client for the francis.runtime.v1.LinkService service.
 type LinkServiceClient interface {
-	// Link carries loads and commits, many at a time, for as long as the membership lasts:
+	// Link carries loads, commits, settlements and changes, many at a time, for as long as the membership lasts:
 	// an item is a LinkRequest, answered by a LinkResponse. Large ones are made by Load and
 	// Commit of the WorkerService, so that they keep nobody waiting, and so is everything
 	// that is rare.
@@ -441,7 +597,7 @@ func (s LinkServiceLinkClientStream) Close() error {
 
 // LinkServiceHandler is an implementation of the francis.runtime.v1.LinkService service.
 type LinkServiceHandler interface {
-	// Link carries loads and commits, many at a time, for as long as the membership lasts:
+	// Link carries loads, commits, settlements and changes, many at a time, for as long as the membership lasts:
 	// an item is a LinkRequest, answered by a LinkResponse. Large ones are made by Load and
 	// Commit of the WorkerService, so that they keep nobody waiting, and so is everything
 	// that is rare.
