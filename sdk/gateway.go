@@ -9,6 +9,7 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 	"google.golang.org/protobuf/proto"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
@@ -26,6 +27,9 @@ type gateway struct{ client *connect.Client }
 
 // Invoke sends the call and receives its reply.
 func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
+	if call.Later != nil {
+		return nil, fault.NotOffered("keep alarms and jobs for who calls over HTTP")
+	}
 	if err := name.CheckID(call.ID); err != nil {
 		return nil, fault.InvalidID(err.Error())
 	}
@@ -60,6 +64,16 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 		}
 	}
 	return reply, nil
+}
+
+// Change deletes a task or decides about a dead letter.
+func (gateway) Change(context.Context, *runtimev1.TaskChange) error {
+	return fault.NotOffered("keep alarms and jobs for who calls over HTTP")
+}
+
+// List lists tasks.
+func (gateway) List(context.Context, *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+	return nil, fault.NotOffered("keep alarms and jobs for who calls over HTTP")
 }
 
 // undialled reports whether a call failed because nobody answered at the address: it has

@@ -7,16 +7,19 @@ import (
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
 
-// Caller delivers calls to actors, wherever they live. Callers are the Service of
-// a host, a turn or view, and [Gateway]; the same proxy works on all of them.
+// Caller delivers calls to actors, wherever they live, now or later. Callers are the
+// Service of a host, a turn or view, and [Gateway]; the same proxy works on all of them.
 // Their methods may be called concurrently. The interface is sealed: to replace an
 // actor in a test, register another implementation with the test kit's host.
 type Caller interface {
 	Invoke(ctx context.Context, call actor.Call) (proto.Message, error)
+	Change(ctx context.Context, change *runtimev1.TaskChange) error
+	List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error)
 }
 
 // Ref names one actor and how to reach it. Generated proxies hold one.

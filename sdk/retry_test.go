@@ -18,6 +18,8 @@ import (
 
 // flaky is a caller whose calls end as planned, and succeed when the plan is over.
 type flaky struct {
+	sdk.Caller
+
 	plan  []error
 	times []time.Time
 	calls []actor.Call

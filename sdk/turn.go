@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
 
@@ -51,6 +52,16 @@ func (t StatelessTurn) Invoke(ctx context.Context, call actor.Call) (proto.Messa
 	return t.turn.Invoke(ctx, call)
 }
 
+// Change belongs to the turn as a [Caller]: what it does is committed with the turn.
+func (t StatelessTurn) Change(ctx context.Context, change *runtimev1.TaskChange) error {
+	return t.turn.Change(ctx, change)
+}
+
+// List belongs to the turn as a [Caller]. It does not see what the turn itself has done.
+func (t StatelessTurn) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+	return t.turn.List(ctx, req)
+}
+
 // StatelessView is the view of an actor without state. As a [Caller] it may call
 // only views.
 type StatelessView struct{ turn actor.Turn }
@@ -71,4 +82,14 @@ func (v StatelessView) Log() *slog.Logger { return v.turn.Log() }
 // method has returned.
 func (v StatelessView) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
 	return v.turn.Invoke(ctx, call)
+}
+
+// Change belongs to the view as a [Caller]. It fails: a view changes nothing.
+func (v StatelessView) Change(ctx context.Context, change *runtimev1.TaskChange) error {
+	return v.turn.Change(ctx, change)
+}
+
+// List belongs to the view as a [Caller].
+func (v StatelessView) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+	return v.turn.List(ctx, req)
 }

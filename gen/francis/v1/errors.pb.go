@@ -133,6 +133,10 @@ const (
 	Reason_REASON_IDEMPOTENCY_KEY Reason = 24
 	// The actor has too many idempotency keys that are younger than ten minutes.
 	Reason_REASON_TOO_MANY_KEYS Reason = 25
+	// An alarm or job is malformed: its name, its id, or when it is due.
+	Reason_REASON_INVALID_TASK Reason = 26
+	// There is no such alarm, job or dead letter.
+	Reason_REASON_UNKNOWN_TASK Reason = 27
 )
 
 // Enum value maps for Reason.
@@ -164,6 +168,8 @@ var (
 		23: "REASON_LINK_LOST",
 		24: "REASON_IDEMPOTENCY_KEY",
 		25: "REASON_TOO_MANY_KEYS",
+		26: "REASON_INVALID_TASK",
+		27: "REASON_UNKNOWN_TASK",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":       0,
@@ -192,6 +198,8 @@ var (
 		"REASON_LINK_LOST":         23,
 		"REASON_IDEMPOTENCY_KEY":   24,
 		"REASON_TOO_MANY_KEYS":     25,
+		"REASON_INVALID_TASK":      26,
+		"REASON_UNKNOWN_TASK":      27,
 	}
 )
 
@@ -333,7 +341,7 @@ const file_francis_v1_errors_proto_rawDesc = "" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18OUTCOME_NOTHING_HAPPENED\x10\x01\x12\x13\n" +
-	"\x0fOUTCOME_UNKNOWN\x10\x02*\x81\x05\n" +
+	"\x0fOUTCOME_UNKNOWN\x10\x02*\xb3\x05\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_METHOD_FAILED\x10\x01\x12\x13\n" +
@@ -361,7 +369,9 @@ const file_francis_v1_errors_proto_rawDesc = "" +
 	"\x13REASON_STORE_FAILED\x10\x16\x12\x14\n" +
 	"\x10REASON_LINK_LOST\x10\x17\x12\x1a\n" +
 	"\x16REASON_IDEMPOTENCY_KEY\x10\x18\x12\x18\n" +
-	"\x14REASON_TOO_MANY_KEYS\x10\x19B<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
+	"\x14REASON_TOO_MANY_KEYS\x10\x19\x12\x17\n" +
+	"\x13REASON_INVALID_TASK\x10\x1a\x12\x17\n" +
+	"\x13REASON_UNKNOWN_TASK\x10\x1bB<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
 
 var (
 	file_francis_v1_errors_proto_rawDescOnce sync.Once

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/contract"
 )
 
@@ -73,11 +74,19 @@ type Call struct {
 	Key string
 	// Timeout bounds the call beside the deadline of its context; 0 is none.
 	Timeout time.Duration
+	// Later, where it is set, lets the method be called later: as an alarm or a job. There
+	// is no reply then.
+	Later *Later
 }
 
-// Caller delivers calls. The reply belongs to who called.
+// Caller delivers calls, and looks after alarms and jobs. The reply belongs to who called.
 type Caller interface {
 	Invoke(ctx context.Context, call Call) (proto.Message, error)
+	// Change deletes a task or decides about a dead letter (delete, revive or bury): in a
+	// turn with its commit, else at once.
+	Change(ctx context.Context, change *runtimev1.TaskChange) error
+	// List lists tasks, as they are stored.
+	List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error)
 }
 
 // Turn is one run of a method: a turn, or a view.
@@ -88,6 +97,8 @@ type Turn interface {
 	// State is the state of the actor: the live one in a turn, a snapshot in a view.
 	State() proto.Message
 	Metadata() Metadata
+	// Delivery is the alarm or job that the turn handles; nil for a call.
+	Delivery() *Delivery
 	Log() *slog.Logger
 }
 

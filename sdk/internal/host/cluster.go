@@ -28,6 +28,16 @@ type Cluster interface {
 	// fails only when that can no longer be: with [ErrUnsent] where the record has
 	// certainly not been applied, else the outcome is unknown.
 	Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error))
+	Tasks
+}
+
+// Tasks are the alarms and jobs of a cluster.
+type Tasks interface {
+	// Change changes tasks of any actors, in order and all together, and answers each
+	// change. It fails with [ErrUnsent] where certainly nothing has happened.
+	Change(ctx context.Context, changes []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, error)
+	// List lists tasks.
+	List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error)
 }
 
 // Lease is a worker's right to run, in time.

@@ -146,6 +146,14 @@ func (c *cluster) Commit(record *runtimev1.Record, answered func(*runtimev1.Comm
 	go func() { answered(c.commit()) }()
 }
 
+func (*cluster) Change(context.Context, []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, error) {
+	return nil, nil
+}
+
+func (*cluster) List(context.Context, *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+	return &runtimev1.ListResponse{}, nil
+}
+
 // wantForwarded checks to whom calls were sent.
 func (c *cluster) wantForwarded(t *testing.T, want ...string) {
 	t.Helper()

@@ -130,6 +130,9 @@ func (h *Host) InvokeEncoded(ctx context.Context, call actor.Call) ([]byte, erro
 type service struct{ host *Host }
 
 func (s service) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
+	if call.Later != nil {
+		return nil, s.host.schedule(ctx, originIn(ctx), &call)
+	}
 	a, err := s.host.invoke(ctx, originIn(ctx), &call)
 	return a.reply, err
 }

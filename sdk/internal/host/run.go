@@ -523,6 +523,9 @@ func (r *run) Invoke(ctx context.Context, call actor.Call) (proto.Message, error
 	case r.revoked.Load():
 		return nil, fault.Superseded(r.name())
 	}
+	if call.Later != nil {
+		return nil, r.schedule(&call)
+	}
 	if err := r.activation.settled(ctx); err != nil {
 		return nil, ended(err)
 	}
