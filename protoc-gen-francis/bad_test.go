@@ -254,6 +254,67 @@ var badMethods = []badContract{
 	},
 }
 
+var badRetries = []badContract{
+	{
+		name: "retry",
+		body: ping + `
+			service A { option (francis.v1.actor) = {retry: {max_attempts: 0}}; }
+			service B { option (francis.v1.actor) = {retry: {max_attempts: 1001}}; }
+			service C { option (francis.v1.actor) = {retry: {initial_backoff: {}}}; }
+			service D { option (francis.v1.actor) = {retry: {initial_backoff: {seconds: 1 nanos: -1}}}; }
+			service E { option (francis.v1.actor) = {retry: {max_backoff: {seconds: 86401}}}; }
+			service F { option (francis.v1.actor) = {retry: {multiplier: 0.5}}; }
+			service G { option (francis.v1.actor) = {retry: {multiplier: nan}}; }
+			service H { option (francis.v1.actor) = {retry: {initial_backoff: {seconds: 600}}}; }
+			service I {
+			  option (francis.v1.actor) = {retry: {max_backoff: {seconds: 2}}};
+			  rpc Do(Ping) returns (Ping) { option (francis.v1.method).retry = {initial_backoff: {seconds: 3}}; }
+			  rpc Get(Ping) returns (Ping) {
+			    option idempotency_level = NO_SIDE_EFFECTS;
+			    option (francis.v1.method).retry.max_attempts = 2;
+			  }
+			}`,
+		want: []string{
+			`a.proto:3:50: max_attempts is 0; it must be between 1 and 1000`,
+			`a.proto:4:50: max_attempts is 1001; it must be between 1 and 1000`,
+			`a.proto:5:20: initial_backoff is 0s; it must be between 1ms and 24h0m0s`,
+			`a.proto:6:68: initial_backoff is {seconds: 1 nanos: -1}, which is no valid duration; give both the same sign and nanos below 1000000000`,
+			`a.proto:7:64: max_backoff is 24h0m1s; it must be between 1ms and 24h0m0s`,
+			`a.proto:8:50: multiplier is 0.5; it must be between 1 and 100`,
+			`a.proto:9:50: multiplier is NaN; it must be between 1 and 100`,
+			`a.proto:10:68: initial_backoff is 10m0s, which is longer than max_backoff, 5m0s; raise max_backoff or lower initial_backoff`,
+			`a.proto:13:40: initial_backoff is 3s, which is longer than max_backoff, 2s; raise max_backoff or lower initial_backoff`,
+			`a.proto:16:5: Get is a view, which no alarm or job calls; remove retry`,
+		},
+	},
+	{
+		name: "dead_letter_method",
+		body: `import "francis/v1/tasks.proto";
+			` + ping + `
+			service A { option (francis.v1.actor) = {dead_letter_method: "GivenUp"}; }
+			service B { option (francis.v1.actor) = {dead_letter_method: ""}; }
+			service C {
+			  option (francis.v1.actor) = {dead_letter_method: "Do"};
+			  rpc Do(Ping) returns (Ping);
+			}
+			service D {
+			  option (francis.v1.actor) = {dead_letter_method: "Look"};
+			  rpc Look(francis.v1.DeadLetter) returns (Ping) { option idempotency_level = NO_SIDE_EFFECTS; }
+			}
+			service E {
+			  option (francis.v1.actor) = {dead_letter_method: "givenUp"};
+			  rpc GivenUp(francis.v1.DeadLetter) returns (Ping);
+			}`,
+		want: []string{
+			`a.proto:4:42: dead_letter_method is "GivenUp", but A has no such method; name an rpc of it that takes francis.v1.DeadLetter`,
+			`a.proto:5:42: dead_letter_method is "", but B has no such method; name an rpc of it that takes francis.v1.DeadLetter`,
+			`a.proto:7:32: dead_letter_method is "Do", which takes dead_letter_method.Ping; it must take francis.v1.DeadLetter`,
+			`a.proto:11:32: dead_letter_method is "Look", which is a view; remove its idempotency_level, or name a method that is no view`,
+			`a.proto:15:32: dead_letter_method is "givenUp", but E has no such method; name an rpc of it that takes francis.v1.DeadLetter`,
+		},
+	},
+}
+
 var badNames = []badContract{
 	{
 		name: "name_turn",
@@ -321,7 +382,7 @@ var badNames = []badContract{
 
 func TestBadContracts(t *testing.T) {
 	t.Parallel()
-	cases := slices.Concat(badStates, badTypes, badIDs, badMethods, badNames)
+	cases := slices.Concat(badStates, badTypes, badIDs, badMethods, badRetries, badNames)
 	protos := t.TempDir()
 	for _, c := range cases {
 		for name, content := range c.files() {

@@ -50,9 +50,18 @@ type ActorOptions struct {
 	// The deadline of a call that brings none, from 1 ms to 24 h. Default: 30
 	// seconds for a call from another turn or from the gateway; a call from Go
 	// code outside a turn has none.
-	Timeout       *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// What happens when an alarm or a job of the actor fails. Default: what
+	// RetryPolicy says.
+	Retry *RetryPolicy `protobuf:"bytes,6,opt,name=retry,proto3" json:"retry,omitempty"`
+	// The method that is told when an alarm or a job of the actor was given up: an
+	// rpc of this contract, by its name, that takes francis.v1.DeadLetter and is no
+	// view. It is called as a job with the retries of the task that died; if that
+	// fails as well, nothing more is called. Default: none, and the dead letter
+	// only waits to be looked at.
+	DeadLetterMethod *string `protobuf:"bytes,7,opt,name=dead_letter_method,json=deadLetterMethod,proto3,oneof" json:"dead_letter_method,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ActorOptions) Reset() {
@@ -120,6 +129,20 @@ func (x *ActorOptions) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
+func (x *ActorOptions) GetRetry() *RetryPolicy {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+func (x *ActorOptions) GetDeadLetterMethod() string {
+	if x != nil && x.DeadLetterMethod != nil {
+		return *x.DeadLetterMethod
+	}
+	return ""
+}
+
 // MethodOptions are the settings of one method of an actor.
 type MethodOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -128,7 +151,10 @@ type MethodOptions struct {
 	Timeout *durationpb.Duration `protobuf:"bytes,1,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// An internal method is called by actors and by Go code that holds a host; the
 	// gateway does not serve it. Default: false.
-	Internal      *bool `protobuf:"varint,2,opt,name=internal,proto3,oneof" json:"internal,omitempty"`
+	Internal *bool `protobuf:"varint,2,opt,name=internal,proto3,oneof" json:"internal,omitempty"`
+	// What happens when an alarm or a job that calls the method fails. Default, for
+	// each of its fields: the retry of the actor.
+	Retry         *RetryPolicy `protobuf:"bytes,3,opt,name=retry,proto3" json:"retry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -175,6 +201,93 @@ func (x *MethodOptions) GetInternal() bool {
 		return *x.Internal
 	}
 	return false
+}
+
+func (x *MethodOptions) GetRetry() *RetryPolicy {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+// RetryPolicy says how often an alarm or a job is tried, and how long it waits in
+// between: initial_backoff after the first failure, multiplier times as long after
+// each further one, at most max_backoff, each varied by a random part so that those
+// that failed together do not come back together. One that has failed max_attempts
+// times is given up and kept as a dead letter. It says nothing of calls that
+// somebody waits for.
+type RetryPolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many attempts there are, from 1 (no retries) to 1,000. Default: 5.
+	MaxAttempts *uint32 `protobuf:"varint,1,opt,name=max_attempts,json=maxAttempts,proto3,oneof" json:"max_attempts,omitempty"`
+	// How long the second attempt waits, from 1 ms to 24 h. Default: 1 second.
+	InitialBackoff *durationpb.Duration `protobuf:"bytes,2,opt,name=initial_backoff,json=initialBackoff,proto3" json:"initial_backoff,omitempty"`
+	// The longest that an attempt waits, from initial_backoff to 24 h. Default: 5
+	// minutes.
+	MaxBackoff *durationpb.Duration `protobuf:"bytes,3,opt,name=max_backoff,json=maxBackoff,proto3" json:"max_backoff,omitempty"`
+	// By how much the wait grows from one attempt to the next, from 1 to 100.
+	// Default: 2.
+	Multiplier    *float64 `protobuf:"fixed64,4,opt,name=multiplier,proto3,oneof" json:"multiplier,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryPolicy) Reset() {
+	*x = RetryPolicy{}
+	mi := &file_francis_v1_options_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryPolicy) ProtoMessage() {}
+
+func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_v1_options_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryPolicy.ProtoReflect.Descriptor instead.
+func (*RetryPolicy) Descriptor() ([]byte, []int) {
+	return file_francis_v1_options_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RetryPolicy) GetMaxAttempts() uint32 {
+	if x != nil && x.MaxAttempts != nil {
+		return *x.MaxAttempts
+	}
+	return 0
+}
+
+func (x *RetryPolicy) GetInitialBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.InitialBackoff
+	}
+	return nil
+}
+
+func (x *RetryPolicy) GetMaxBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.MaxBackoff
+	}
+	return nil
+}
+
+func (x *RetryPolicy) GetMultiplier() float64 {
+	if x != nil && x.Multiplier != nil {
+		return *x.Multiplier
+	}
+	return 0
 }
 
 var file_francis_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
@@ -237,21 +350,35 @@ var File_francis_v1_options_proto protoreflect.FileDescriptor
 const file_francis_v1_options_proto_rawDesc = "" +
 	"\n" +
 	"\x18francis/v1/options.proto\x12\n" +
-	"francis.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfe\x01\n" +
+	"francis.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf7\x02\n" +
 	"\fActorOptions\x12\x17\n" +
 	"\x04type\x18\x01 \x01(\tH\x00R\x04type\x88\x01\x01\x12\x19\n" +
 	"\x05state\x18\x02 \x01(\tH\x01R\x05state\x88\x01\x01\x12<\n" +
 	"\fidle_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vidleTimeout\x12$\n" +
 	"\vmax_pending\x18\x04 \x01(\rH\x02R\n" +
 	"maxPending\x88\x01\x01\x123\n" +
-	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeoutB\a\n" +
+	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12-\n" +
+	"\x05retry\x18\x06 \x01(\v2\x17.francis.v1.RetryPolicyR\x05retry\x121\n" +
+	"\x12dead_letter_method\x18\a \x01(\tH\x03R\x10deadLetterMethod\x88\x01\x01B\a\n" +
 	"\x05_typeB\b\n" +
 	"\x06_stateB\x0e\n" +
-	"\f_max_pending\"r\n" +
+	"\f_max_pendingB\x15\n" +
+	"\x13_dead_letter_method\"\xa1\x01\n" +
 	"\rMethodOptions\x123\n" +
 	"\atimeout\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x1f\n" +
-	"\binternal\x18\x02 \x01(\bH\x00R\binternal\x88\x01\x01B\v\n" +
-	"\t_internal:T\n" +
+	"\binternal\x18\x02 \x01(\bH\x00R\binternal\x88\x01\x01\x12-\n" +
+	"\x05retry\x18\x03 \x01(\v2\x17.francis.v1.RetryPolicyR\x05retryB\v\n" +
+	"\t_internal\"\xfa\x01\n" +
+	"\vRetryPolicy\x12&\n" +
+	"\fmax_attempts\x18\x01 \x01(\rH\x00R\vmaxAttempts\x88\x01\x01\x12B\n" +
+	"\x0finitial_backoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x0einitialBackoff\x12:\n" +
+	"\vmax_backoff\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"maxBackoff\x12#\n" +
+	"\n" +
+	"multiplier\x18\x04 \x01(\x01H\x01R\n" +
+	"multiplier\x88\x01\x01B\x0f\n" +
+	"\r_max_attemptsB\r\n" +
+	"\v_multiplier:T\n" +
 	"\x05actor\x12\x1f.google.protobuf.ServiceOptions\x18\xe5\xbe\x04 \x01(\v2\x18.francis.v1.ActorOptionsR\x05actor\x88\x01\x01:V\n" +
 	"\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xe5\xbe\x04 \x01(\v2\x19.francis.v1.MethodOptionsR\x06method\x88\x01\x01:=\n" +
 	"\bactor_id\x12\x1d.google.protobuf.FieldOptions\x18\xe5\xbe\x04 \x01(\bR\aactorId\x88\x01\x01B<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
@@ -268,29 +395,34 @@ func file_francis_v1_options_proto_rawDescGZIP() []byte {
 	return file_francis_v1_options_proto_rawDescData
 }
 
-var file_francis_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_francis_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_francis_v1_options_proto_goTypes = []any{
 	(*ActorOptions)(nil),                // 0: francis.v1.ActorOptions
 	(*MethodOptions)(nil),               // 1: francis.v1.MethodOptions
-	(*durationpb.Duration)(nil),         // 2: google.protobuf.Duration
-	(*descriptorpb.ServiceOptions)(nil), // 3: google.protobuf.ServiceOptions
-	(*descriptorpb.MethodOptions)(nil),  // 4: google.protobuf.MethodOptions
-	(*descriptorpb.FieldOptions)(nil),   // 5: google.protobuf.FieldOptions
+	(*RetryPolicy)(nil),                 // 2: francis.v1.RetryPolicy
+	(*durationpb.Duration)(nil),         // 3: google.protobuf.Duration
+	(*descriptorpb.ServiceOptions)(nil), // 4: google.protobuf.ServiceOptions
+	(*descriptorpb.MethodOptions)(nil),  // 5: google.protobuf.MethodOptions
+	(*descriptorpb.FieldOptions)(nil),   // 6: google.protobuf.FieldOptions
 }
 var file_francis_v1_options_proto_depIdxs = []int32{
-	2, // 0: francis.v1.ActorOptions.idle_timeout:type_name -> google.protobuf.Duration
-	2, // 1: francis.v1.ActorOptions.timeout:type_name -> google.protobuf.Duration
-	2, // 2: francis.v1.MethodOptions.timeout:type_name -> google.protobuf.Duration
-	3, // 3: francis.v1.actor:extendee -> google.protobuf.ServiceOptions
-	4, // 4: francis.v1.method:extendee -> google.protobuf.MethodOptions
-	5, // 5: francis.v1.actor_id:extendee -> google.protobuf.FieldOptions
-	0, // 6: francis.v1.actor:type_name -> francis.v1.ActorOptions
-	1, // 7: francis.v1.method:type_name -> francis.v1.MethodOptions
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	6, // [6:8] is the sub-list for extension type_name
-	3, // [3:6] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3,  // 0: francis.v1.ActorOptions.idle_timeout:type_name -> google.protobuf.Duration
+	3,  // 1: francis.v1.ActorOptions.timeout:type_name -> google.protobuf.Duration
+	2,  // 2: francis.v1.ActorOptions.retry:type_name -> francis.v1.RetryPolicy
+	3,  // 3: francis.v1.MethodOptions.timeout:type_name -> google.protobuf.Duration
+	2,  // 4: francis.v1.MethodOptions.retry:type_name -> francis.v1.RetryPolicy
+	3,  // 5: francis.v1.RetryPolicy.initial_backoff:type_name -> google.protobuf.Duration
+	3,  // 6: francis.v1.RetryPolicy.max_backoff:type_name -> google.protobuf.Duration
+	4,  // 7: francis.v1.actor:extendee -> google.protobuf.ServiceOptions
+	5,  // 8: francis.v1.method:extendee -> google.protobuf.MethodOptions
+	6,  // 9: francis.v1.actor_id:extendee -> google.protobuf.FieldOptions
+	0,  // 10: francis.v1.actor:type_name -> francis.v1.ActorOptions
+	1,  // 11: francis.v1.method:type_name -> francis.v1.MethodOptions
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	10, // [10:12] is the sub-list for extension type_name
+	7,  // [7:10] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_francis_v1_options_proto_init() }
@@ -300,13 +432,14 @@ func file_francis_v1_options_proto_init() {
 	}
 	file_francis_v1_options_proto_msgTypes[0].OneofWrappers = []any{}
 	file_francis_v1_options_proto_msgTypes[1].OneofWrappers = []any{}
+	file_francis_v1_options_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_francis_v1_options_proto_rawDesc), len(file_francis_v1_options_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 3,
 			NumServices:   0,
 		},

@@ -35,7 +35,7 @@ func (p *problems) unknownFields(at option) {
 		return
 	}
 	number, _, _ := protowire.ConsumeTag(unknown)
-	p.add(at.problem("", "the option (%s) sets the field %d, which this version of francis does not know; update francis or remove the field", at.ext.TypeDescriptor().FullName(), number))
+	p.add(at.problem("", "the option %s sets the field %d, which this version of francis does not know; update francis or remove the field", at.name, number))
 }
 
 func (p *problems) actorType(at option, opts *francisv1.ActorOptions) string {

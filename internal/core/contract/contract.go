@@ -36,6 +36,11 @@ type Contract struct {
 	MaxPending int
 	// Timeout is the deadline of a call that brings none; 0 means none declared.
 	Timeout time.Duration
+	// Retry is what happens when an alarm or a job fails.
+	Retry Retry
+	// DeadLetterMethod is the procedure of the method that is told of dead letters; empty
+	// for none.
+	DeadLetterMethod string
 	// Methods are in the order of the file.
 	Methods []Method
 }
@@ -55,6 +60,9 @@ type Method struct {
 	// Timeout is the deadline of a call that brings none: the method's own, else
 	// the actor's; 0 means none declared.
 	Timeout time.Duration
+	// Retry is what happens when an alarm or a job that calls the method fails: each field
+	// the method's own, else the actor's.
+	Retry Retry
 	// IDField is the field of the request that carries the actor id, or nil.
 	IDField protoreflect.FieldDescriptor
 }
@@ -73,6 +81,7 @@ func Read(service protoreflect.ServiceDescriptor) (*Contract, []Problem) {
 	c := &Contract{Service: service}
 	c.readOptions(&found)
 	c.readMethods(&found)
+	c.readDeadLetterMethod(&found)
 	return c, found
 }
 
@@ -85,6 +94,7 @@ func (c *Contract) readOptions(found *problems) {
 	c.IdleTimeout = found.duration(at, "idle_timeout", opts.GetIdleTimeout(), limit.IdleTimeout, limit.CheckIdleTimeout)
 	c.MaxPending = found.maxPending(at, opts)
 	c.Timeout = found.duration(at, "timeout", opts.GetTimeout(), 0, limit.CheckTimeout)
+	c.Retry = found.retry(at, opts.GetRetry(), defaultRetry)
 }
 
 func (c *Contract) readMethods(found *problems) {
@@ -108,12 +118,14 @@ func (c *Contract) readMethod(desc protoreflect.MethodDescriptor, found *problem
 	at := optionOf(desc, francisv1.E_Method, opts)
 	found.unknownFields(at)
 	found.streaming(desc)
+	found.retryOfView(at, opts)
 	return Method{
 		Desc:      desc,
 		Procedure: fmt.Sprintf("/%s/%s", c.Service.FullName(), desc.Name()),
 		View:      isView(desc),
 		Internal:  opts.GetInternal(),
 		Timeout:   found.duration(at, "timeout", opts.GetTimeout(), c.Timeout, limit.CheckTimeout),
+		Retry:     found.retry(at, opts.GetRetry(), c.Retry),
 	}
 }
 

@@ -71,7 +71,12 @@ func TestRead(t *testing.T) {
 		procedure      string
 		view, internal bool
 		timeout        time.Duration
+		retry          contract.Retry
 	}
+	usual := contract.Retry{Attempts: 5, Initial: time.Second, Max: 5 * time.Minute, Multiplier: 2}
+	patient := contract.Retry{Attempts: 5, Initial: time.Minute, Max: time.Hour, Multiplier: 1.5}
+	once := patient
+	once.Attempts = 1
 	for _, c := range []struct {
 		name    string
 		actor   *francisv1.ActorOptions
@@ -82,20 +87,23 @@ func TestRead(t *testing.T) {
 		{
 			name:    "defaults",
 			actor:   &francisv1.ActorOptions{},
-			want:    contract.Contract{Type: "shop.Cart", IdleTimeout: 5 * time.Minute, MaxPending: 1024},
-			methods: []method{{procedure: "/shop.Cart/Add"}, {procedure: "/shop.Cart/Get", view: true}},
+			want:    contract.Contract{Type: "shop.Cart", IdleTimeout: 5 * time.Minute, MaxPending: 1024, Retry: usual},
+			methods: []method{{procedure: "/shop.Cart/Add", retry: usual}, {procedure: "/shop.Cart/Get", view: true, retry: usual}},
 		},
 		{
 			name: "everything",
 			actor: &francisv1.ActorOptions{
 				Type: proto.String("cart"), State: proto.String("CartState"), MaxPending: proto.Uint32(7),
 				IdleTimeout: durationpb.New(10 * time.Second), Timeout: durationpb.New(2 * time.Second),
+				Retry: &francisv1.RetryPolicy{InitialBackoff: durationpb.New(time.Minute), MaxBackoff: durationpb.New(time.Hour), Multiplier: proto.Float64(1.5)},
 			},
-			add:  &francisv1.MethodOptions{Timeout: durationpb.New(time.Millisecond), Internal: proto.Bool(true)},
-			want: contract.Contract{Type: "cart", State: "CartState", IdleTimeout: 10 * time.Second, MaxPending: 7, Timeout: 2 * time.Second},
+			add: &francisv1.MethodOptions{
+				Timeout: durationpb.New(time.Millisecond), Internal: proto.Bool(true), Retry: &francisv1.RetryPolicy{MaxAttempts: proto.Uint32(1)},
+			},
+			want: contract.Contract{Type: "cart", State: "CartState", IdleTimeout: 10 * time.Second, MaxPending: 7, Timeout: 2 * time.Second, Retry: patient},
 			methods: []method{
-				{procedure: "/shop.Cart/Add", internal: true, timeout: time.Millisecond},
-				{procedure: "/shop.Cart/Get", view: true, timeout: 2 * time.Second},
+				{procedure: "/shop.Cart/Add", internal: true, timeout: time.Millisecond, retry: once},
+				{procedure: "/shop.Cart/Get", view: true, timeout: 2 * time.Second, retry: patient},
 			},
 		},
 	} {
@@ -107,7 +115,7 @@ func TestRead(t *testing.T) {
 			}
 			var methods []method
 			for _, m := range got.Methods {
-				methods = append(methods, method{m.Procedure, m.View, m.Internal, m.Timeout})
+				methods = append(methods, method{m.Procedure, m.View, m.Internal, m.Timeout, m.Retry})
 			}
 			if !slices.Equal(methods, c.methods) {
 				t.Errorf("got the methods %+v, want %+v", methods, c.methods)
@@ -125,6 +133,8 @@ func TestProblems(t *testing.T) {
 	t.Parallel()
 	newer := &francisv1.ActorOptions{}
 	newer.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1))
+	newerRetry := &francisv1.RetryPolicy{}
+	newerRetry.ProtoReflect().SetUnknown(newer.ProtoReflect().GetUnknown())
 	for _, c := range []struct {
 		name  string
 		actor *francisv1.ActorOptions
@@ -141,6 +151,11 @@ func TestProblems(t *testing.T) {
 			name:  "an option of a newer version",
 			actor: newer,
 			want:  []string{"shop/cart.proto: shop.Cart: the option (francis.v1.actor) sets the field 99, which this version of francis does not know; update francis or remove the field"},
+		},
+		{
+			name:  "a retry of a newer version",
+			actor: &francisv1.ActorOptions{Retry: newerRetry},
+			want:  []string{"shop/cart.proto: shop.Cart: the option (francis.v1.actor).retry sets the field 99, which this version of francis does not know; update francis or remove the field"},
 		},
 		{
 			name:  "several",
@@ -167,6 +182,26 @@ func TestProblems(t *testing.T) {
 				t.Errorf("got %q, want %q", lines, c.want)
 			}
 		})
+	}
+}
+
+// A dead letter method is found by its name, and told by its procedure.
+func TestDeadLetterMethod(t *testing.T) {
+	t.Parallel()
+	options := &descriptorpb.ServiceOptions{}
+	proto.SetExtension(options, francisv1.E_Actor, &francisv1.ActorOptions{DeadLetterMethod: proto.String("GivenUp")})
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("shop/cart.proto"), Package: proto.String("shop"), Syntax: proto.String("proto3"), Dependency: []string{"francis/v1/tasks.proto"},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("Cart"), Options: options, Method: []*descriptorpb.MethodDescriptorProto{
+			{Name: proto.String("GivenUp"), InputType: proto.String(".francis.v1.DeadLetter"), OutputType: proto.String(".francis.v1.DeadLetter")},
+		}}},
+	}, protoregistry.GlobalFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, problems := contract.Read(file.Services().Get(0))
+	if len(problems) > 0 || got.DeadLetterMethod != "/shop.Cart/GivenUp" {
+		t.Errorf("got %q and the problems %v", got.DeadLetterMethod, problems)
 	}
 }
 

@@ -98,20 +98,31 @@ func optionsOf(desc protoreflect.Descriptor) int32 {
 	}
 }
 
-// option is one of our options as it is set on a service or a method.
+// option is one of our options as it is set on a service or a method, or a message in it.
 type option struct {
-	at     protoreflect.Descriptor
-	ext    protoreflect.ExtensionType
+	at protoreflect.Descriptor
+	// name is how a proto file writes it, "(francis.v1.actor).retry".
+	name   string
+	path   protoreflect.SourcePath
 	fields protoreflect.Message
 }
 
 func optionOf(at protoreflect.Descriptor, ext protoreflect.ExtensionType, value proto.Message) option {
-	return option{at, ext, value.ProtoReflect()}
+	return option{at, fmt.Sprintf("(%s)", ext.TypeDescriptor().FullName()), settingPath(ext, ""), value.ProtoReflect()}
+}
+
+// in is a message that is a setting of the option.
+func (o option) in(setting protoreflect.Name, value proto.Message) option {
+	return option{o.at, fmt.Sprintf("%s.%s", o.name, setting), o.setting(setting), value.ProtoReflect()}
 }
 
 // problem is one fault of a setting in the option; "" means the option itself.
 func (o option) problem(setting protoreflect.Name, format string, args ...any) Problem {
-	return Problem{At: o.at, Option: settingPath(o.ext, setting), Text: fmt.Sprintf(format, args...)}
+	return Problem{At: o.at, Option: o.setting(setting), Text: fmt.Sprintf(format, args...)}
+}
+
+func (o option) setting(setting protoreflect.Name) protoreflect.SourcePath {
+	return fieldPath(o.path, o.fields.Descriptor(), setting)
 }
 
 // ActorSetting is the [Problem.Option] of a setting in (francis.v1.actor), by the
@@ -121,9 +132,13 @@ func ActorSetting(setting protoreflect.Name) protoreflect.SourcePath {
 }
 
 func settingPath(ext protoreflect.ExtensionType, setting protoreflect.Name) protoreflect.SourcePath {
-	path := protoreflect.SourcePath{int32(ext.TypeDescriptor().Number())}
-	if field := ext.TypeDescriptor().Message().Fields().ByName(setting); field != nil {
-		path = append(path, int32(field.Number()))
+	number := int32(ext.TypeDescriptor().Number())
+	return fieldPath(protoreflect.SourcePath{number}, ext.TypeDescriptor().Message(), setting)
+}
+
+func fieldPath(path protoreflect.SourcePath, message protoreflect.MessageDescriptor, name protoreflect.Name) protoreflect.SourcePath {
+	if field := message.Fields().ByName(name); field != nil {
+		return append(slices.Clone(path), int32(field.Number()))
 	}
 	return path
 }

@@ -42,6 +42,14 @@ const (
 	MaxMetadata = 4 << 10
 	// ChainDepth is how many actors one chain of calls may hold.
 	ChainDepth = 64
+	// Attempts is how often an alarm or a job is tried.
+	Attempts = 5
+	// InitialBackoff is how long its second attempt waits.
+	InitialBackoff = time.Second
+	// MaxBackoff is the longest that an attempt waits.
+	MaxBackoff = 5 * time.Minute
+	// BackoffMultiplier is by how much the wait grows from one attempt to the next.
+	BackoffMultiplier = 2
 )
 
 const (
@@ -49,6 +57,9 @@ const (
 	maxIdleTimeout = 8760 * time.Hour
 	maxTimeout     = 24 * time.Hour
 	maxMaxPending  = 1_000_000
+	maxAttempts    = 1_000
+	maxBackoff     = 24 * time.Hour
+	maxMultiplier  = 100
 )
 
 // CheckIdleTimeout reports why d cannot be an idle timeout.
@@ -72,6 +83,27 @@ func checkDuration(setting string, d, most time.Duration) error {
 func CheckMaxPending(n int) error {
 	if n < 1 || n > maxMaxPending {
 		return fmt.Errorf("max_pending is %d; it must be between 1 and %d", n, maxMaxPending)
+	}
+	return nil
+}
+
+// CheckAttempts reports why n cannot be how often an alarm or a job is tried.
+func CheckAttempts(n int) error {
+	if n < 1 || n > maxAttempts {
+		return fmt.Errorf("max_attempts is %d; it must be between 1 and %d", n, maxAttempts)
+	}
+	return nil
+}
+
+// CheckBackoff reports why d cannot be the wait that the setting names.
+func CheckBackoff(setting string, d time.Duration) error {
+	return checkDuration(setting, d, maxBackoff)
+}
+
+// CheckMultiplier reports why f cannot be by how much a wait grows.
+func CheckMultiplier(f float64) error {
+	if !(f >= 1 && f <= maxMultiplier) { // so written, it refuses what is no number as well
+		return fmt.Errorf("multiplier is %v; it must be between 1 and %d", f, maxMultiplier)
 	}
 	return nil
 }

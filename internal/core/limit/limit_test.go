@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -15,6 +16,7 @@ func TestCheckDurations(t *testing.T) {
 		text  string
 	}{
 		"idle timeout": {CheckIdleTimeout, time.Millisecond, 365 * day, "idle_timeout is -1s; it must be between 1ms and 8760h0m0s"},
+		"backoff":      {func(d time.Duration) error { return CheckBackoff("max_backoff", d) }, time.Millisecond, day, "max_backoff is -1s; it must be between 1ms and 24h0m0s"},
 		"timeout":      {CheckTimeout, time.Millisecond, day, "timeout is -1s; it must be between 1ms and 24h0m0s"},
 	}
 	for name, test := range checks {
@@ -56,6 +58,49 @@ func TestCheckMaxPending(t *testing.T) {
 	}
 }
 
+func TestCheckAttempts(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{
+		1:     "",
+		1_000: "",
+		0:     "max_attempts is 0; it must be between 1 and 1000",
+		-1:    "max_attempts is -1; it must be between 1 and 1000",
+		1_001: "max_attempts is 1001; it must be between 1 and 1000",
+	} {
+		if err := CheckAttempts(n); text(err) != want {
+			t.Errorf("error %q\nwant  %q", text(err), want)
+		}
+	}
+}
+
+func TestCheckMultiplier(t *testing.T) {
+	t.Parallel()
+	for f, want := range map[float64]string{
+		1:            "",
+		1.5:          "",
+		100:          "",
+		0.99:         "multiplier is 0.99; it must be between 1 and 100",
+		-2:           "multiplier is -2; it must be between 1 and 100",
+		100.5:        "multiplier is 100.5; it must be between 1 and 100",
+		math.Inf(1):  "multiplier is +Inf; it must be between 1 and 100",
+		math.Inf(-1): "multiplier is -Inf; it must be between 1 and 100",
+	} {
+		if err := CheckMultiplier(f); text(err) != want {
+			t.Errorf("error %q\nwant  %q", text(err), want)
+		}
+	}
+	if err := CheckMultiplier(math.NaN()); text(err) != "multiplier is NaN; it must be between 1 and 100" {
+		t.Errorf("error %q", text(err))
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 // The defaults are settings like any other.
 func TestDefaultsAreWithinRange(t *testing.T) {
 	t.Parallel()
@@ -63,6 +108,10 @@ func TestDefaultsAreWithinRange(t *testing.T) {
 		"IdleTimeout": CheckIdleTimeout(IdleTimeout),
 		"CallTimeout": CheckTimeout(CallTimeout),
 		"MaxPending":  CheckMaxPending(MaxPending),
+		"Attempts":    CheckAttempts(Attempts),
+		"Multiplier":  CheckMultiplier(BackoffMultiplier),
+		"Initial":     CheckBackoff("initial_backoff", InitialBackoff),
+		"Max":         CheckBackoff("max_backoff", MaxBackoff),
 	} {
 		if err != nil {
 			t.Errorf("the default %s is refused: %v", name, err)
