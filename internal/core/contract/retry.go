@@ -20,7 +20,7 @@ type Retry struct {
 	Multiplier float64
 }
 
-var defaultRetry = Retry{Attempts: limit.Attempts, Initial: limit.InitialBackoff, Max: limit.MaxBackoff, Multiplier: limit.BackoffMultiplier}
+var defaultRetry = Retry{Attempts: limit.Attempts, Initial: limit.InitialBackoff, Max: limit.LongestBackoff, Multiplier: limit.BackoffMultiplier}
 
 // retry reads the setting retry of an option. What it does not say is as in unset.
 func (p *problems) retry(owner option, policy *francisv1.RetryPolicy, unset Retry) Retry {

@@ -46,10 +46,16 @@ const (
 	Attempts = 5
 	// InitialBackoff is how long its second attempt waits.
 	InitialBackoff = time.Second
-	// MaxBackoff is the longest that an attempt waits.
-	MaxBackoff = 5 * time.Minute
+	// LongestBackoff is the longest that an attempt waits.
+	LongestBackoff = 5 * time.Minute
 	// BackoffMultiplier is by how much the wait grows from one attempt to the next.
 	BackoffMultiplier = 2
+	// MaxAttempts is how often an alarm or a job may be tried.
+	MaxAttempts = 1_000
+	// MaxBackoff is how long an attempt may wait.
+	MaxBackoff = 24 * time.Hour
+	// MaxMultiplier is by how much the wait may grow from one attempt to the next.
+	MaxMultiplier = 100
 )
 
 const (
@@ -57,9 +63,6 @@ const (
 	maxIdleTimeout = 8760 * time.Hour
 	maxTimeout     = 24 * time.Hour
 	maxMaxPending  = 1_000_000
-	maxAttempts    = 1_000
-	maxBackoff     = 24 * time.Hour
-	maxMultiplier  = 100
 )
 
 // CheckIdleTimeout reports why d cannot be an idle timeout.
@@ -89,21 +92,21 @@ func CheckMaxPending(n int) error {
 
 // CheckAttempts reports why n cannot be how often an alarm or a job is tried.
 func CheckAttempts(n int) error {
-	if n < 1 || n > maxAttempts {
-		return fmt.Errorf("max_attempts is %d; it must be between 1 and %d", n, maxAttempts)
+	if n < 1 || n > MaxAttempts {
+		return fmt.Errorf("max_attempts is %d; it must be between 1 and %d", n, MaxAttempts)
 	}
 	return nil
 }
 
 // CheckBackoff reports why d cannot be the wait that the setting names.
 func CheckBackoff(setting string, d time.Duration) error {
-	return checkDuration(setting, d, maxBackoff)
+	return checkDuration(setting, d, MaxBackoff)
 }
 
 // CheckMultiplier reports why f cannot be by how much a wait grows.
 func CheckMultiplier(f float64) error {
-	if !(f >= 1 && f <= maxMultiplier) { // so written, it refuses what is no number as well
-		return fmt.Errorf("multiplier is %v; it must be between 1 and %d", f, maxMultiplier)
+	if !(f >= 1 && f <= MaxMultiplier) { // so written, it refuses what is no number as well
+		return fmt.Errorf("multiplier is %v; it must be between 1 and %d", f, MaxMultiplier)
 	}
 	return nil
 }

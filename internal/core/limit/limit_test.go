@@ -111,7 +111,7 @@ func TestDefaultsAreWithinRange(t *testing.T) {
 		"Attempts":    CheckAttempts(Attempts),
 		"Multiplier":  CheckMultiplier(BackoffMultiplier),
 		"Initial":     CheckBackoff("initial_backoff", InitialBackoff),
-		"Max":         CheckBackoff("max_backoff", MaxBackoff),
+		"Max":         CheckBackoff("max_backoff", LongestBackoff),
 	} {
 		if err != nil {
 			t.Errorf("the default %s is refused: %v", name, err)
