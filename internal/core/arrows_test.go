@@ -20,7 +20,7 @@ const module = "github.com/francis-actors/francis/"
 // pure are the packages that any core package may import: none of them waits, reads
 // a clock, draws a random number or reaches outside.
 var pure = []string{
-	"bytes", "cmp", "encoding/binary", "encoding/hex", "errors", "fmt", "hash", "iter", "maps", "math", "math/bits", "net/url",
+	"bytes", "cmp", "encoding/binary", "encoding/hex", "errors", "fmt", "hash", "iter", "maps", "math", "math/bits", "net/url", "path",
 	"slices", "strconv", "strings", "time", "unicode", "unicode/utf8",
 }
 
@@ -32,8 +32,17 @@ var allowed = map[string][]string{
 		"google.golang.org/protobuf/encoding/protowire", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/reflect/protoreflect",
 		"google.golang.org/protobuf/types/descriptorpb", "google.golang.org/protobuf/types/known/durationpb",
 	},
-	"lease":     {module + "internal/mutant"},
-	"gate":      {module + "internal/core/limit", module + "internal/mutant"},
+	"lease": {module + "internal/mutant"},
+	"gate":  {module + "internal/core/limit", module + "internal/mutant"},
+	"schedule": {
+		module + "gen/francis/runtime/v1", module + "internal/zone", "github.com/netresearch/go-cron",
+		"google.golang.org/protobuf/types/known/durationpb", "google.golang.org/protobuf/types/known/timestamppb",
+	},
+	"task": {
+		module + "gen/francis/runtime/v1", module + "gen/francis/v1", module + "internal/core/limit", module + "internal/core/name", module + "internal/core/schedule",
+		"crypto/sha256", "encoding/base32", "google.golang.org/protobuf/proto", "google.golang.org/protobuf/types/known/timestamppb",
+		"google.golang.org/protobuf/types/known/durationpb",
+	},
 	"placement": {module + "gen/francis/runtime/v1", "github.com/cespare/xxhash/v2", "google.golang.org/protobuf/proto"},
 }
 

@@ -40,6 +40,13 @@ const (
 	// MaxMetadata is the largest metadata of a call: the bytes of all keys and
 	// values together.
 	MaxMetadata = 4 << 10
+	// MaxTaskRequest is the largest request of an alarm or a job, in encoded bytes: it
+	// travels with what else is known of the task.
+	MaxTaskRequest = MaxMessage - 64<<10
+	// MaxChanges is how many changes of tasks one record or request carries.
+	MaxChanges = 1024
+	// MaxFailure is how much is kept of the error of a failed attempt, in bytes.
+	MaxFailure = 1 << 10
 	// ChainDepth is how many actors one chain of calls may hold.
 	ChainDepth = 64
 	// Attempts is how often an alarm or a job is tried.

@@ -18,6 +18,10 @@ const (
 	MaxID = 512
 	// MaxKey is the largest size of an idempotency key, in bytes.
 	MaxKey = 255
+	// MaxAlarm is the largest size of the name of an alarm, in bytes.
+	MaxAlarm = 128
+	// MaxJob is the largest size of the id of a job, in bytes.
+	MaxJob = 128
 )
 
 // CheckType reports why s cannot be an actor type: it must be 1 to [MaxType]
@@ -47,28 +51,39 @@ func unreserved(r rune) bool {
 // CheckID reports why s cannot be an actor id: it must be 1 to [MaxID] bytes of
 // valid UTF-8 without control characters and without white space at either end,
 // and neither "." nor "..".
-func CheckID(s string) error {
-	if s != "" && len(s) <= MaxID && plainASCII(s) {
+func CheckID(s string) error { return checkSegment("actor id", s, MaxID) }
+
+// CheckAlarm reports why s cannot be the name of an alarm: it is like an actor id, of at
+// most [MaxAlarm] bytes.
+func CheckAlarm(s string) error { return checkSegment("name of the alarm", s, MaxAlarm) }
+
+// CheckJob reports why s cannot be the id of a job: it is like an actor id, of at most
+// [MaxJob] bytes.
+func CheckJob(s string) error { return checkSegment("id of the job", s, MaxJob) }
+
+// checkSegment reports why s cannot be what people choose and a path holds, escaped.
+func checkSegment(what, s string, most int) error {
+	if s != "" && len(s) <= most && plainASCII(s) {
 		return nil
 	}
 	switch {
 	case s == "":
-		return fmt.Errorf("the actor id is empty")
-	case len(s) > MaxID:
-		return fmt.Errorf("the actor id has %d bytes; at most %d are allowed", len(s), MaxID)
+		return fmt.Errorf("the %s is empty", what)
+	case len(s) > most:
+		return fmt.Errorf("the %s has %d bytes; at most %d are allowed", what, len(s), most)
 	case !utf8.ValidString(s):
-		return fmt.Errorf("the actor id is not valid UTF-8")
+		return fmt.Errorf("the %s is not valid UTF-8", what)
 	case s == "." || s == "..":
-		return fmt.Errorf("the actor id %q is no valid path segment", s)
+		return fmt.Errorf("the %s %q is no valid path segment", what, s)
 	case strings.ContainsFunc(s, unicode.IsControl):
-		return fmt.Errorf("the actor id %q has a control character", s)
+		return fmt.Errorf("the %s %q has a control character", what, s)
 	case strings.TrimSpace(s) != s:
-		return fmt.Errorf("the actor id %q starts or ends with white space", s)
+		return fmt.Errorf("the %s %q starts or ends with white space", what, s)
 	}
 	return nil
 }
 
-// plainASCII is the fast path of CheckID: printable ASCII without spaces or dots
+// plainASCII is the fast path of checkSegment: printable ASCII without spaces or dots
 // passes every rule but the length.
 func plainASCII(s string) bool {
 	for i := range len(s) {
