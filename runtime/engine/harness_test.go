@@ -223,7 +223,7 @@ func (b *broken) Release(ctx context.Context, worker string, releases []*runtime
 	return placed, err
 }
 
-func (b *broken) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Counter, error) {
+func (b *broken) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
 	if b.blocks != nil {
 		<-b.blocks
 	}

@@ -222,15 +222,15 @@ func (r *recorder) Assign(ctx context.Context, assignments []store.Assignment) (
 
 // Commit writes the one record of a batch, and lets the runtime crash now and then before
 // it can answer.
-func (r *recorder) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Counter, error) {
+func (r *recorder) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
 	made, trouble := r.trouble()
 	r.world.placed = false
 	if !made {
-		return nil, 0, trouble
+		return nil, store.Moved{}, trouble
 	}
 	record := records[0]
 	at := placeAt(record.GetActor().GetType(), record.GetFence().GetShard())
-	results, counter, err := r.Store.Commit(ctx, r.as(worker, at), []*runtimev1.Record{r.bent(record, at)})
+	results, moved, err := r.Store.Commit(ctx, r.as(worker, at), []*runtimev1.Record{r.bent(record, at)})
 	if len(results) > 0 && results[0].GetVerdict() == runtimev1.Verdict_VERDICT_APPLIED {
 		r.world.commits++
 		r.world.checkCommit(at, worker, record)
@@ -242,9 +242,9 @@ func (r *recorder) Commit(ctx context.Context, worker string, records []*runtime
 		w.crash(w.upTo(w.lease))
 	}
 	if trouble != nil {
-		return nil, 0, trouble
+		return nil, store.Moved{}, trouble
 	}
-	return results, counter, err
+	return results, moved, err
 }
 
 // as is in whose name a record is written: without the fence, in the owner's.

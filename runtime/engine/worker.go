@@ -151,10 +151,10 @@ func (w *Worker) Commit(ctx context.Context, req *runtimev1.CommitRequest) (*run
 		if err := e.believe(ctx, req.GetMark()); err != nil {
 			return nil, err
 		}
-		results, counter, err := e.store.Commit(ctx, w.id, req.GetRecords())
+		results, moved, err := e.store.Commit(ctx, w.id, req.GetRecords())
 		failpoint.Reach(failpoint.BeforeReply)
 		failpoint.Pass(failpoint.AfterReply)
-		return &runtimev1.CommitResponse{Results: results, Mark: e.mark(counter)}, err
+		return &runtimev1.CommitResponse{Results: results, Mark: e.mark(moved.Counter)}, err
 	})
 }
 

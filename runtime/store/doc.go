@@ -1,6 +1,6 @@
 // Package store says what the runtime keeps: the members of the cluster, the actor
-// types and their shards, and the state of actors. It speaks in atomic transitions
-// of that domain; each method is one transaction that happened or did not.
+// types and their shards, the state of actors, their alarms and jobs. It speaks in atomic
+// transitions of that domain; each method is one transaction that happened or did not.
 //
 // # What a store promises
 //
@@ -21,6 +21,14 @@
 // is loaded, and its sequence within the activation. The actor's row keeps the last
 // identity; [Judge] is the whole rule. A version number could not do this: a delayed
 // record of a dropped activation and a new one would look alike.
+//
+// # Tasks
+//
+// An alarm or a job is a row with a revision, the counter of the transaction that wrote
+// it last. A record that completes a delivery applies only while the task has the
+// revision that was delivered, so a delivery that comes twice has its effect once. A
+// task lives apart from the state of its actor, and survives it. What became of a
+// transaction's tasks is reported as [Moved].
 //
 // # The counter
 //

@@ -57,7 +57,10 @@ func checkRecord(record *runtimev1.Record) error {
 	case record.GetMessage() == "" && len(record.GetData()) > 0:
 		return fmt.Errorf("it has data and no message")
 	}
-	return checkKeys(record)
+	if err := checkKeys(record); err != nil {
+		return err
+	}
+	return checkTasks(record)
 }
 
 // checkKeys bounds the keys of a record; the turns that accumulate in it are fewer.

@@ -19,9 +19,13 @@ type Records interface {
 	// reply instead of the state; no key when it has expired.
 	Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error)
 	// Commit writes records of a worker, together with those of other calls in one
-	// transaction, and answers each, in order: APPLIED, ALREADY_APPLIED, STALE_EPOCH
-	// or STALE_BASE. A refused record never fails its neighbours. The counter is that
-	// of the transaction.
+	// transaction, and answers each, in order: APPLIED, ALREADY_APPLIED, STALE_EPOCH,
+	// STALE_BASE, or SUPERSEDED when the delivery that it completes is not the stage that
+	// the task has. A refused record never fails its neighbours.
+	//
+	// A record that applies first completes its delivery, which gives the task its next
+	// time or ends it, and then makes its changes in order, as [Tasks] has it; that one of
+	// them is not done does not keep the record from being applied.
 	//
 	// A call carries at most one record of an actor, and every record is well formed;
 	// otherwise the call is ErrInvalid and nothing of it happens. A record without a
@@ -30,5 +34,5 @@ type Records interface {
 	//
 	// After ErrFull nothing was written; after any other error it is unknown, and the
 	// same records sent again tell.
-	Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, Counter, error)
+	Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, Moved, error)
 }

@@ -10,6 +10,7 @@ type Store interface {
 	Members
 	Placement
 	Records
+	Tasks
 
 	// Cluster returns the identity of the cluster and the counter now.
 	Cluster(ctx context.Context) (Cluster, error)

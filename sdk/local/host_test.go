@@ -145,10 +145,10 @@ type broken struct {
 
 func (b broken) Failed() <-chan struct{} { return b.failed }
 
-func (b broken) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Counter, error) {
+func (b broken) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
 	select {
 	case <-b.failed:
-		return nil, 0, store.ErrFatal
+		return nil, store.Moved{}, store.ErrFatal
 	default:
 		return b.Store.Commit(ctx, worker, records)
 	}

@@ -4,8 +4,9 @@ package memory
 
 import (
 	"context"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"maps"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -22,11 +23,13 @@ type Store struct {
 	cluster.Keeper
 
 	mu sync.Mutex
-	// table, actors and closed are under mu.
+	// table, actors, tasks and closed are under mu.
 	table  *cluster.Table
 	actors map[actorKey]row
+	tasks  shelf
 	closed bool
 	now    func() time.Time
+	random func() float64
 
 	failed chan struct{}
 }
@@ -48,18 +51,38 @@ type key struct {
 	since time.Time
 }
 
+// Config is what a store takes from outside.
+type Config struct {
+	// Now is its clock; nil means time.Now.
+	Now func() time.Time
+	// Random returns the numbers from 0 up to 1 by which tasks are spread in time; nil
+	// means rand.Float64.
+	Random func() float64
+}
+
 // New is an empty store of a new cluster.
-func New() *Store { return NewAt(time.Now) }
+func New() *Store { return Open(Config{}) }
 
 // NewAt is an empty store with a clock of its own, for tests.
-func NewAt(now func() time.Time) *Store {
+func NewAt(now func() time.Time) *Store { return Open(Config{Now: now}) }
+
+// Open is an empty store of a new cluster.
+func Open(config Config) *Store {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Random == nil {
+		config.Random = rand.Float64
+	}
 	s := &Store{
-		now:    now,
-		table:  cluster.NewTable(store.Cluster{ID: rand.Text(), Generation: 1}),
+		now:    config.Now,
+		random: config.Random,
+		table:  cluster.NewTable(store.Cluster{ID: cryptorand.Text(), Generation: 1}),
 		actors: map[actorKey]row{},
+		tasks:  newShelf(),
 		failed: make(chan struct{}),
 	}
-	s.Keeper = cluster.NewKeeper(shell{s}, now)
+	s.Keeper = cluster.NewKeeper(shell{s}, config.Now)
 	return s
 }
 
@@ -67,8 +90,8 @@ func NewAt(now func() time.Time) *Store {
 func (s *Store) Copy() *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := NewAt(s.now)
-	c.table, c.actors = s.table.Clone(), maps.Clone(s.actors)
+	c := Open(Config{Now: s.now, Random: s.random})
+	c.table, c.actors, c.tasks = s.table.Clone(), maps.Clone(s.actors), s.tasks.clone()
 	return c
 }
 

@@ -7,6 +7,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
 // Load implements store.Records.
@@ -40,33 +41,39 @@ func (s *Store) load(worker string, read *runtimev1.LoadRequest_Read) *runtimev1
 }
 
 // Commit implements store.Records.
-func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Counter, error) {
+func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
 	if err := store.CheckRecords(records); err != nil {
-		return nil, 0, err
+		return nil, store.Moved{}, err
 	}
 	if err := s.enter(ctx); err != nil {
-		return nil, 0, err
+		return nil, store.Moved{}, err
 	}
 	defer s.mu.Unlock()
 	results := make([]*runtimev1.CommitResponse_Result, len(records))
+	work := s.workOf(records)
 	applied := false
 	for i, record := range records {
-		results[i] = s.commit(worker, record)
+		results[i] = s.commit(worker, record, work)
 		applied = applied || results[i].GetVerdict() == runtimev1.Verdict_VERDICT_APPLIED
 	}
 	if applied {
+		s.keep(work.Draft())
 		s.table.Cluster.Counter++
 	}
-	return results, s.table.Cluster.Counter, nil
+	return results, store.Moved{Moves: work.Moves(), Counter: s.table.Cluster.Counter}, nil
 }
 
-func (s *Store) commit(worker string, record *runtimev1.Record) *runtimev1.CommitResponse_Result {
+func (s *Store) commit(worker string, record *runtimev1.Record, work *tasks.Work) *runtimev1.CommitResponse_Result {
 	if !s.table.Owns(worker, record.GetActor(), record.GetFence()) {
 		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_EPOCH}
 	}
 	key := keyOf(record.GetActor())
 	state := s.actors[key].state
-	switch verdict := store.Judge(state.GetIdentity(), record); verdict {
+	verdict := store.Judge(state.GetIdentity(), record)
+	if verdict == runtimev1.Verdict_VERDICT_APPLIED {
+		verdict, _ = work.Judge(record) // memory does not fail
+	}
+	switch verdict {
 	case runtimev1.Verdict_VERDICT_APPLIED:
 		s.actors[key] = s.after(s.actors[key], record)
 		return &runtimev1.CommitResponse_Result{Verdict: verdict, Version: state.GetVersion() + 1}

@@ -7,6 +7,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
 // call is one caller who waits. Its goroutine leaves when its context ends; what the
@@ -53,7 +54,7 @@ func refuse[Q, A any](calls []*call[Q, A], err error) {
 	}
 }
 
-// write is what the writer is asked: one of three things.
+// write is what the writer is asked: one of four things.
 type write struct {
 	// transition changes the cluster table.
 	transition func(*cluster.Table) (cluster.Change, error)
@@ -62,17 +63,24 @@ type write struct {
 	// records are to be committed for a worker.
 	worker  string
 	records []*runtimev1.Record
+	// work changes tasks.
+	work *work
 }
 
-// commits reports whether the writer is asked to commit records, and nothing else.
+// commits reports whether the writer is asked for what is committed in groups.
 func (w write) commits() bool { return w.transition == nil && w.forget.IsZero() }
 
-// written is what it answers: the counter, the verdicts on records, and whether
-// there is more to forget.
+// written is what it answers: the counter, the verdicts on records, what was done to
+// tasks, and whether there is more to forget.
 type written struct {
 	counter store.Counter
 	results []*runtimev1.CommitResponse_Result
+	work    *tasks.Work
 	more    bool
+}
+
+func (w written) moved() store.Moved {
+	return store.Moved{Moves: w.work.Moves(), Counter: w.counter}
 }
 
 // load is what a reader is asked.

@@ -6,6 +6,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
 const (
@@ -29,6 +30,8 @@ type group struct {
 	// rows are those that were judged and not written yet.
 	rows []row
 	size size
+	// draft is what the group does to tasks; nil for nothing.
+	draft *tasks.Draft
 	// alone keeps others from joining.
 	alone bool
 }
@@ -60,7 +63,7 @@ func (w *writer) commitAll(g *group) error {
 		w.lasts.forget()
 		return w.broken(err)
 	}
-	if len(g.rows) > 0 {
+	if len(g.rows) > 0 || !g.draft.Empty() {
 		if err := w.transact(w.counted(), func() (int, error) { return w.writeAll(g) }); err != nil {
 			return err
 		}
@@ -75,11 +78,15 @@ func (w *writer) commitAll(g *group) error {
 // judgeAll answers the calls of a group that have no answer yet.
 func (w *writer) judgeAll(g *group) error {
 	for _, c := range g.calls[len(g.answers):] {
-		results, rows, err := w.judge(c.question, g.rows)
+		work, err := w.workOf(g, c.question)
 		if err != nil {
 			return err
 		}
-		g.answers, g.rows = append(g.answers, written{results: results}), rows
+		results, rows, err := w.judge(c.question, work, g.rows)
+		if err != nil {
+			return err
+		}
+		g.answers, g.rows = append(g.answers, written{results: results, work: work}), rows
 	}
 	return nil
 }
@@ -88,7 +95,7 @@ func (w *writer) judgeAll(g *group) error {
 // joins: the sync at the end costs the same for one more. It returns about how many pages
 // were written.
 func (w *writer) writeAll(g *group) (pages int, err error) {
-	for len(g.rows) > 0 {
+	for more := true; more; more = len(g.rows) > 0 {
 		for _, row := range g.rows {
 			if err := w.replaceRow(row); err != nil {
 				return pages, err
@@ -101,7 +108,8 @@ func (w *writer) writeAll(g *group) (pages int, err error) {
 			return pages, err
 		}
 	}
-	return pages, nil
+	more, err := w.writeTasks(g)
+	return pages + more, err
 }
 
 // join lets the calls into a group that wait by now and only carry records.
@@ -116,11 +124,11 @@ func (w *writer) join(g *group) {
 
 // judge answers the records of a call and adds those that apply to rows. What it
 // says of an applied one is true once the rows are written.
-func (w *writer) judge(question write, rows []row) ([]*runtimev1.CommitResponse_Result, []row, error) {
+func (w *writer) judge(question write, work *tasks.Work, rows []row) ([]*runtimev1.CommitResponse_Result, []row, error) {
 	answers := make([]runtimev1.CommitResponse_Result, len(question.records))
 	results := make([]*runtimev1.CommitResponse_Result, len(question.records))
 	for i, record := range question.records {
-		verdict, after, err := w.verdict(question.worker, record)
+		verdict, after, err := w.verdict(question.worker, record, work)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -135,7 +143,7 @@ func (w *writer) judge(question write, rows []row) ([]*runtimev1.CommitResponse_
 
 // verdict says what becomes of a record, and what is the last of its actor after it, and
 // remembers it.
-func (w *writer) verdict(worker string, record *runtimev1.Record) (runtimev1.Verdict, last, error) {
+func (w *writer) verdict(worker string, record *runtimev1.Record, work *tasks.Work) (runtimev1.Verdict, last, error) {
 	actor := record.GetActor()
 	if !w.held.table.Owns(worker, actor, record.GetFence()) {
 		return runtimev1.Verdict_VERDICT_STALE_EPOCH, last{}, nil
@@ -145,7 +153,13 @@ func (w *writer) verdict(worker string, record *runtimev1.Record) (runtimev1.Ver
 	if err != nil {
 		return 0, last{}, err
 	}
-	switch verdict := store.Judge(have.identity, record); verdict {
+	verdict := store.Judge(have.identity, record)
+	if verdict == runtimev1.Verdict_VERDICT_APPLIED {
+		if verdict, err = work.Judge(record); err != nil {
+			return 0, last{}, err
+		}
+	}
+	switch verdict {
 	case runtimev1.Verdict_VERDICT_APPLIED:
 		next := last{identity: record.GetIdentity(), version: have.version + 1, keyed: have.keyed}
 		if len(record.GetKeys()) > 0 {

@@ -30,12 +30,12 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 		counter store.Counter
 	}
 	send := func(r *runtimev1.Record) outcome {
-		results, counter, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{r})
+		results, moved, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{r})
 		if err != nil {
 			t.Error(err)
 			return outcome{}
 		}
-		return outcome{results[0].GetVerdict(), counter}
+		return outcome{results[0].GetVerdict(), moved.Counter}
 	}
 	joined, refused := make(chan outcome, 1), make(chan outcome, 1)
 	meanwhile = func() {

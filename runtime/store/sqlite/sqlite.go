@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -27,6 +28,9 @@ type Config struct {
 	// Now is the clock by which keys expire and the dead are forgotten; nil means
 	// time.Now. Tests set it.
 	Now func() time.Time
+	// Random returns the numbers from 0 up to 1 by which tasks are spread in time; nil
+	// means rand.Float64. Tests set it.
+	Random func() float64
 
 	// pragmas run on the writer's connection after all others.
 	pragmas []string
@@ -38,6 +42,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Float64
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -54,6 +61,8 @@ type Store struct {
 	writer  *writer
 	readers []*reader
 	loads   *queue[*loadCall]
+	pager   *pager
+	pages   *queue[*pageCall]
 
 	// ended is closed when the store closes.
 	ended   chan struct{}
@@ -66,7 +75,7 @@ type Store struct {
 // not ours is refused before anything is written to it.
 func Open(config Config) (*Store, error) {
 	config = config.withDefaults()
-	s := &Store{ended: make(chan struct{}), loads: newQueue[*loadCall](), held: &held{failed: make(chan struct{})}}
+	s := &Store{ended: make(chan struct{}), loads: newQueue[*loadCall](), pages: newQueue[*pageCall](), held: &held{failed: make(chan struct{})}}
 	if err := s.open(config); err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", config.Path, errors.Join(err, s.release()))
 	}
@@ -76,6 +85,7 @@ func Open(config Config) (*Store, error) {
 	for _, r := range s.readers {
 		s.serving.Go(r.run)
 	}
+	s.serving.Go(s.pager.run)
 	return s, nil
 }
 
@@ -93,7 +103,10 @@ func (s *Store) open(config Config) (err error) {
 	if err := s.confront(config); err != nil {
 		return err
 	}
-	return s.openReaders(config)
+	if err := s.openReaders(config); err != nil {
+		return err
+	}
+	return s.openPager(config)
 }
 
 func (s *Store) openWriter(config Config) error {
@@ -116,14 +129,11 @@ func (s *Store) openWriter(config Config) error {
 
 func (s *Store) openReaders(config Config) error {
 	for range config.Readers {
-		c, err := dial(config.Path, "rw") // "ro" could not use the log of a crashed runtime
+		c, err := dialReader(config.Path)
 		if err != nil {
 			return err
 		}
 		s.readers = append(s.readers, &reader{conn: c})
-		if err := configure(c, readerPragmas); err != nil {
-			return err
-		}
 		r, err := newReader(c, s.held, s.loads, config.Now)
 		if err != nil {
 			return err
@@ -133,12 +143,38 @@ func (s *Store) openReaders(config Config) error {
 	return nil
 }
 
+func (s *Store) openPager(config Config) error {
+	c, err := dialReader(config.Path)
+	if err != nil {
+		return err
+	}
+	if s.pager, err = newPager(c, s.held, config, s.pages); err != nil {
+		s.pager = &pager{conn: c} // released with the rest
+	}
+	return err
+}
+
+// dialReader opens a connection that reads.
+func dialReader(path string) (*conn, error) {
+	c, err := dial(path, "rw") // "ro" could not use the log of a crashed runtime
+	if err != nil {
+		return nil, err
+	}
+	if err := configure(c, readerPragmas); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
 // release closes what is open. The writer's connection is the last, it moves the
 // rest of the log into the file.
 func (s *Store) release() error {
 	var errs []error
 	for _, r := range s.readers {
 		errs = append(errs, r.conn.Close())
+	}
+	if s.pager != nil {
+		errs = append(errs, s.pager.conn.Close())
 	}
 	if s.writer != nil {
 		errs = append(errs, s.writer.conn.Close())
@@ -159,6 +195,7 @@ func (s *Store) Close() error {
 		close(s.ended)
 		refuse(s.writer.queue.close(), store.ErrClosed)
 		refuse(s.loads.close(), store.ErrClosed)
+		refuse(s.pages.close(), store.ErrClosed)
 		s.serving.Wait()
 		s.closed = s.release()
 	})
@@ -171,12 +208,12 @@ func (s *Store) Load(ctx context.Context, worker string, reads []*runtimev1.Load
 }
 
 // Commit implements store.Records.
-func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Counter, error) {
+func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
 	if err := store.CheckRecords(records); err != nil {
-		return nil, 0, err
+		return nil, store.Moved{}, err
 	}
 	answer, err := ask(ctx, s.writer.queue, write{worker: worker, records: records})
-	return answer.results, answer.counter, err
+	return answer.results, answer.moved(), err
 }
 
 // shell is the store, as its keeper sees it.

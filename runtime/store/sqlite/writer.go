@@ -26,15 +26,17 @@ type writer struct {
 	counter                 *stmt
 	find, replace, emptied  *stmt
 	addKey, dropKey         *stmt
+	tasks                   shelves
 
-	now func() time.Time
+	now    func() time.Time
+	random func() float64
 
 	lasts lasts
 	log   log
 }
 
 func newWriter(c *conn, held *held, config Config) (*writer, error) {
-	w := &writer{conn: c, held: held, queue: newQueue[*writeCall](), now: config.Now, log: log{conn: c, logger: config.Logger}}
+	w := &writer{conn: c, held: held, queue: newQueue[*writeCall](), now: config.Now, random: config.Random, log: log{conn: c, logger: config.Logger}}
 	statements := []struct {
 		to  **stmt
 		sql string
@@ -57,7 +59,9 @@ func newWriter(c *conn, held *held, config Config) (*writer, error) {
 			return nil, err
 		}
 	}
-	return w, nil
+	var err error
+	w.tasks, err = newShelves(c)
+	return w, err
 }
 
 // run serves until the queue is closed. What waits at that time is refused.
@@ -107,14 +111,18 @@ func groupOf(calls []*writeCall) *group {
 	return g
 }
 
-// size is how much a group carries.
+// size is how much a group carries. The tasks that it changes count like records.
 type size struct{ calls, records, bytes int }
 
 // add adds a call if it fits; the first one does.
 func (s *size) add(c *writeCall) bool {
 	next := size{s.calls + 1, s.records + len(c.question.records), s.bytes}
+	if work := c.question.work; work != nil {
+		next.records, next.bytes = next.records+work.rows, next.bytes+work.bytes
+	}
 	for _, record := range c.question.records {
-		next.bytes += len(record.GetData())
+		next.bytes += len(record.GetData()) + requests(record.GetChanges())
+		next.records += len(record.GetChanges())
 		for _, key := range record.GetKeys() {
 			next.bytes += len(key.GetReply())
 		}

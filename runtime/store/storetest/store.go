@@ -65,6 +65,11 @@ func (b *bench) everything(ctx context.Context) map[string]error {
 	_, _, errs["evict"] = b.Evict(ctx, "w1", nil)
 	_, errs["forget"] = b.Forget(ctx, 0)
 	_, errs["load"] = b.Load(ctx, "w1", []*runtimev1.LoadRequest_Read{read("a", 1)})
+	_, _, errs["change"] = b.Change(ctx, []*runtimev1.TaskChange{set(task(alarm("a", "x"), ""))})
+	_, _, errs["settle"] = b.Settle(ctx, "w1", nil)
+	_, errs["strand"] = b.Strand(ctx, nil)
+	_, errs["due"] = b.Due(ctx, store.DueQuery{Type: "cart", Limit: 1})
+	_, errs["list"] = b.List(ctx, &runtimev1.ListRequest{Type: "cart"})
 	_, _, errs["commit"] = b.Commit(ctx, "w1", []*runtimev1.Record{record("a", nil, at(1, 1), "x")})
 	return errs
 }

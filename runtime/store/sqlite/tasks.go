@@ -1,0 +1,195 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/tasks"
+)
+
+// shelf is one of the two tables of tasks, and the writer's statements on it.
+type shelf struct {
+	find, replace, drop *stmt
+}
+
+const (
+	findTask    = `SELECT due, checksum, task FROM %s WHERE type = ? AND kind = ? AND id = ? AND name = ?`
+	replaceTask = `REPLACE INTO %s (type, kind, id, name, due, checksum, task) VALUES (?, ?, ?, ?, ?, ?, ?)`
+	deleteTask  = `DELETE FROM %s WHERE type = ? AND kind = ? AND id = ? AND name = ?`
+)
+
+const (
+	livingTable = "tasks"
+	deadTable   = "dead"
+)
+
+// newShelf prepares the statements on a table.
+func newShelf(c *conn, table string) (s shelf, err error) {
+	for _, prepare := range []struct {
+		to  **stmt
+		sql string
+	}{{&s.find, findTask}, {&s.replace, replaceTask}, {&s.drop, deleteTask}} {
+		if *prepare.to, err = c.keep(fmt.Sprintf(prepare.sql, table)); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// shelves are both tables.
+type shelves struct{ living, dead shelf }
+
+func newShelves(c *conn) (s shelves, err error) {
+	if s.living, err = newShelf(c, livingTable); err != nil {
+		return s, err
+	}
+	s.dead, err = newShelf(c, deadTable)
+	return s, err
+}
+
+func (s *shelves) of(ref tasks.Ref) *shelf {
+	if ref.Dead {
+		return &s.dead
+	}
+	return &s.living
+}
+
+// read reads the row of a task, as a source of drafts.
+func (s *shelves) read(ref tasks.Ref) (*runtimev1.ScheduledTask, error) {
+	row, ok, err := s.of(ref).find.one(ref.Type, int64(ref.Kind), ref.ID, ref.Name)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return taskOf(ref.TaskKey, &columns{row: row}), nil
+}
+
+// write writes what a row becomes.
+func (s *shelves) write(r *tasks.Row) error {
+	if r.Task == nil {
+		return s.of(r.Ref).drop.exec(r.Type, int64(r.Kind), r.ID, r.Name)
+	}
+	encoded, err := proto.Marshal(r.Task)
+	if err != nil {
+		return err
+	}
+	due := r.Task.GetDue().AsTime().UnixMicro()
+	return s.of(r.Ref).replace.exec(r.Type, int64(r.Kind), r.ID, r.Name, due, int64(sumTask(r.TaskKey, due, encoded)), encoded)
+}
+
+// sumTask is the checksum of a row.
+func sumTask(key store.TaskKey, due int64, encoded []byte) uint64 {
+	var sum store.Sum
+	sum.String(key.Type)
+	sum.Uint(uint64(key.Kind))
+	sum.String(key.ID)
+	sum.String(key.Name)
+	sum.Uint(uint64(due))
+	sum.Bytes(encoded)
+	return sum.Value()
+}
+
+// taskOf is the task in the columns due, checksum and task of a row.
+func taskOf(key store.TaskKey, row *columns) *runtimev1.ScheduledTask {
+	due := row.uint()
+	sum := row.uint()
+	encoded := row.bytes()
+	s := &runtimev1.ScheduledTask{}
+	if row.decode(encoded, s); row.err != nil || sum != sumTask(key, int64(due), encoded) {
+		return store.DamagedTask(key)
+	}
+	return s
+}
+
+// work is what a call without records does to tasks.
+type work struct {
+	do func(*tasks.Work) error
+	// rows is how many tasks it is about, and bytes how much it brings.
+	rows, bytes int
+}
+
+// workOf lets a call do what it does to tasks but by its records, and returns that work;
+// nil for a call without.
+func (w *writer) workOf(g *group, question write) (*tasks.Work, error) {
+	if question.work == nil && !slices.ContainsFunc(question.records, tasks.In) {
+		return nil, nil //nolint:nilnil // no work and no fault
+	}
+	if g.draft == nil {
+		g.draft = tasks.NewDraft(tasks.Config{Source: w.tasks.read, Now: w.now(), Revision: w.counted().Counter, Random: w.random})
+	}
+	work := g.draft.Work()
+	if question.work != nil {
+		return work, question.work.do(work)
+	}
+	return work, nil
+}
+
+// writeTasks writes what a group does to tasks, inside its transaction, and returns about
+// how many pages.
+func (w *writer) writeTasks(g *group) (pages int, err error) {
+	for _, r := range g.draft.Changed() {
+		if err := w.tasks.write(r); err != nil {
+			return pages, err
+		}
+		pages += 5 + len(r.Task.GetTask().GetRequest())/(pageSize/2) // a leaf, and two of each index
+	}
+	return pages, nil
+}
+
+// requests is how many bytes changes bring.
+func requests(changes []*runtimev1.TaskChange) (bytes int) {
+	for _, change := range changes {
+		bytes += len(change.GetSet().GetRequest())
+	}
+	return bytes
+}
+
+// work lets a call change tasks in the transaction of a group.
+func (s *Store) work(ctx context.Context, w work) (store.Moved, error) {
+	answer, err := ask(ctx, s.writer.queue, write{work: &w})
+	return answer.moved(), err
+}
+
+// Change implements store.Tasks.
+func (s *Store) Change(ctx context.Context, changes []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, store.Moved, error) {
+	if err := store.CheckChanges(changes); err != nil {
+		return nil, store.Moved{}, err
+	}
+	var results []runtimev1.ChangeResponse_Result
+	moved, err := s.work(ctx, work{rows: len(changes), bytes: requests(changes), do: func(w *tasks.Work) (err error) {
+		results, err = w.Changes(changes)
+		return err
+	}})
+	if err != nil { // the writer may still be at it
+		return nil, store.Moved{}, err
+	}
+	return results, moved, nil
+}
+
+// Settle implements store.Tasks.
+func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtimev1.Settlement) ([]runtimev1.Verdict, store.Moved, error) {
+	if err := store.CheckSettlements(settlements); err != nil {
+		return nil, store.Moved{}, err
+	}
+	var verdicts []runtimev1.Verdict
+	moved, err := s.work(ctx, work{rows: len(settlements), do: func(w *tasks.Work) (err error) {
+		verdicts, err = w.Settle(s.held.table, worker, settlements)
+		return err
+	}})
+	if err != nil { // the writer may still be at it
+		return nil, store.Moved{}, err
+	}
+	return verdicts, moved, nil
+}
+
+// Strand implements store.Tasks.
+func (s *Store) Strand(ctx context.Context, out []*runtimev1.Completion) (store.Moved, error) {
+	if err := store.CheckCompletions(out); err != nil {
+		return store.Moved{}, err
+	}
+	return s.work(ctx, work{rows: len(out), do: func(w *tasks.Work) error { return w.Strand(out) }})
+}
