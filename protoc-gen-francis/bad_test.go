@@ -320,10 +320,12 @@ var badNames = []badContract{
 		name: "name_turn",
 		body: `service Foo { option (francis.v1.actor) = {}; }
 			service FooTurn { option (francis.v1.actor) = {}; }
-			service FooView { option (francis.v1.actor) = {}; }`,
+			service FooView { option (francis.v1.actor) = {}; }
+			service FooLater { option (francis.v1.actor) = {}; }`,
 		want: []string{
 			`a.proto:3:1: the Go name FooTurn of the actor FooTurn is also generated for the actor Foo in name_turn/a.proto; rename one of the services`,
 			`a.proto:4:1: the Go name FooView of the actor FooView is also generated for the actor Foo in name_turn/a.proto; rename one of the services`,
+			`a.proto:5:1: the Go name FooLater of the actor FooLater is also generated for the actor Foo in name_turn/a.proto; rename one of the services`,
 		},
 	},
 	{
@@ -347,6 +349,17 @@ var badNames = []badContract{
 			  rpc Get_value(Ping) returns (Ping);
 			}`,
 		want: []string{`a.proto:6:3: the methods GetValue and Get_value have the same Go name GetValue; rename one`},
+	},
+	{
+		name: "name_method_later",
+		body: ping + `
+			service Foo {
+			  option (francis.v1.actor) = {};
+			  rpc FooLater(Ping) returns (Ping);
+			  rpc Later(Ping) returns (Ping);
+			  rpc Ref(Ping) returns (Ping);
+			}`,
+		want: []string{`a.proto:5:3: the method FooLater has the Go name FooLater, which is that of a type that the proxy of Foo embeds; rename the rpc`},
 	},
 	{
 		name: "name_method_case",

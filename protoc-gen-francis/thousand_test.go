@@ -96,7 +96,7 @@ func runPlugin(tb testing.TB, req *pluginpb.CodeGeneratorRequest) *pluginpb.Code
 func TestLinesPerMethod(t *testing.T) {
 	t.Parallel()
 	for name, code := range tree(t, corpus, ".francis.go") {
-		lines, actors := strings.Count(code, "\n"), strings.Count(code, "sdk.NewRef(")
+		lines, actors := strings.Count(code, "\n"), strings.Count(code, ") Self() ")
 		methods := strings.Count(code, "sdk.CallTurn[") + strings.Count(code, "sdk.CallView[")
 		t.Logf("%-60s %4d lines for %d actors with %d methods", name, lines, actors, methods)
 		if lines > 20+50*actors+maxLinesPerMethod*methods {

@@ -12,7 +12,7 @@ import (
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/francis-actors/francis"
-	allowed := []string{"", module, "connectrpc.com/connect/v2", "google.golang.org/protobuf", "github.com/cespare/xxhash/v2", "connectrpc.com/grpcreflect/v2", "github.com/cenkalti/backoff/v5"} // "" is the standard library
+	allowed := []string{"", module, "connectrpc.com/connect/v2", "google.golang.org/protobuf", "github.com/cespare/xxhash/v2", "connectrpc.com/grpcreflect/v2", "github.com/cenkalti/backoff/v5", "github.com/netresearch/go-cron"} // of go-cron the parser, which says at the call whether a cron expression is one; "" is the standard library
 	forbidden := []string{module + "/runtime", module + "/protoc-gen-francis", module + "/examples", module + "/internal/behaviour", "database/sql", "testing/synctest", "os/exec", "plugin"}
 	for pkg, more := range map[string][]string{
 		"./":            {"testing", module + "/internal/pki"},

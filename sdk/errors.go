@@ -5,6 +5,7 @@ import (
 
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/sdk/internal/actor"
 )
 
 // Outcome is what a failed call did to the state of its actor.
@@ -34,3 +35,9 @@ func Retryable(err error) bool { return fault.Detail(err).GetRetryable() }
 func RetryAfter(err error) time.Duration {
 	return fault.Detail(err).GetRetryDelay().AsDuration()
 }
+
+// Permanent marks the error of a method as one that comes again however often the method
+// is called: an alarm or a job that ends with it is not tried again but becomes a dead
+// letter at once. A caller who waits for the method is told err itself. The mark of nil is
+// nil.
+func Permanent(err error) error { return actor.Permanent(err) }

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/francis-actors/francis/internal/core/limit"
@@ -31,17 +32,26 @@ type CallOption interface {
 // UUID. A reply is kept with the commit of the turn, up to 1 MiB; failures are not kept;
 // views ignore the key. The same key with another method or request is
 // invalid_argument.
-func WithIdempotencyKey(key string) CallOption { return idempotencyKey(key) }
+//
+// A job with a key has an id that follows from it. While one waits, the same job is not
+// enqueued again; and however often it is enqueued, it takes effect once in 24 hours.
+func WithIdempotencyKey(key string) KeyOption { return idempotencyKey(key) }
+
+// KeyOption works for a call and for a job.
+type KeyOption interface {
+	CallOption
+	EnqueueOption
+}
 
 type idempotencyKey string
 
 func (k idempotencyKey) applyToCall(c actor.Call) actor.Call {
-	c.Key = string(k)
-	if k == "" {
-		c.Key = " " // which is refused as the mistake that it is
-	}
+	c.Key = k.given()
 	return c
 }
+
+// given is the key, or for an empty one a key that is refused as the mistake that it is.
+func (k idempotencyKey) given() string { return cmp.Or(string(k), " ") }
 
 // WithoutRetries makes the proxy send a call once only. By default a proxy sends a call
 // again, within its deadline, after a failure that says that nothing happened and that it

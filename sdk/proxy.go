@@ -32,6 +32,14 @@ type Ref struct {
 // NewRef returns a reference to an actor. A malformed id fails at the first call.
 func NewRef(caller Caller, typ, id string) Ref { return Ref{caller, typ, id} }
 
+// check reports a reference by which nothing can be reached.
+func (r Ref) check() error {
+	if r.caller == nil {
+		return connect.Errorf(connect.CodeInvalidArgument, "the proxy of %s/%s has no caller; pass a host's Service(), a turn, or sdk.Gateway", r.typ, r.id)
+	}
+	return nil
+}
+
 // message is a pointer to a generated message struct.
 type message[M any] interface {
 	*M
@@ -49,8 +57,8 @@ func CallView[Res any, PRes message[Res]](ctx context.Context, ref Ref, procedur
 }
 
 func call[Res any, PRes message[Res]](ctx context.Context, ref Ref, c *actor.Call, opts []CallOption) (PRes, error) {
-	if ref.caller == nil {
-		return nil, connect.Errorf(connect.CodeInvalidArgument, "the proxy of %s/%s has no caller; pass a host's Service(), a turn, or sdk.Gateway", ref.typ, ref.id)
+	if err := ref.check(); err != nil {
+		return nil, err
 	}
 	c.Type, c.ID, c.Reply = ref.typ, ref.id, PRes(nil)
 	for _, opt := range opts {

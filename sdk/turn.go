@@ -43,6 +43,16 @@ func (t StatelessTurn) Version() uint64 { return t.turn.Version() }
 // Metadata is what came along with the call, see [WithMetadata].
 func (t StatelessTurn) Metadata() Metadata { return Metadata{t.turn.Metadata()} }
 
+// Delivery is the alarm or the job that the turn handles; false for a call that somebody
+// waits for.
+func (t StatelessTurn) Delivery() (Delivery, bool) {
+	d := t.turn.Delivery()
+	if d == nil {
+		return Delivery{}, false
+	}
+	return Delivery{Alarm: d.Alarm, Job: JobID(d.Job), Scheduled: d.Scheduled, Attempt: d.Attempt}, true
+}
+
 // Log is the host's logger, with the names of the actor and the method.
 func (t StatelessTurn) Log() *slog.Logger { return t.turn.Log() }
 

@@ -21,6 +21,13 @@ func (p *printer) actor(a *model.Actor) {
 	for _, method := range a.Methods {
 		p.proxyMethod(a, method)
 	}
+	p.later(a)
+	for _, method := range a.Methods {
+		if !method.View {
+			p.enqueue(a, method)
+			p.schedule(a, method)
+		}
+	}
 }
 
 func (p *printer) contract(a *model.Actor) {
@@ -70,6 +77,14 @@ func (p *printer) unimplemented(a *model.Actor) {
 func (p *printer) turnAndView(a *model.Actor) {
 	p.paragraphs([]string{fmt.Sprintf("%s is what a method of [%s] receives.", a.Turn, a.Interface)})
 	p.P("type ", a.Turn, " struct{ ", p.withState(a, "Turn"), " }")
+	p.P()
+	turn := p.local("t")
+	p.paragraphs([]string{
+		"Self calls methods of the actor itself later, when the turn has been committed.",
+	})
+	p.P("func (", turn, " ", a.Turn, ") Self() ", a.Later, " {")
+	p.P("return ", p.newLater(a, turn, turn+".ID()"))
+	p.P("}")
 	p.P()
 	p.paragraphs([]string{fmt.Sprintf("%s is what a view, a read-only method of [%s], receives.", a.View, a.Interface)})
 	p.P("type ", a.View, " struct{ ", p.withState(a, "View"), " }")
@@ -126,16 +141,21 @@ func (p *printer) proxy(a *model.Actor) {
 		fmt.Sprintf("%s calls one actor of type %q.", a.Proxy, a.Type),
 		"It is a value, and safe for concurrent use.",
 	}, deprecated)
-	p.P("type ", a.Proxy, " struct{ actor ", p.sdk("Ref"), " }")
+	p.P("type ", a.Proxy, " struct{ ", a.Later, " }")
 	p.P()
 	p.paragraphs([]string{
 		fmt.Sprintf("%s returns the proxy of the actor with the given id.", a.NewProxy),
 		"The caller is the service of a host, a turn or a view, or a gateway.",
 	}, deprecated)
 	p.P("func ", a.NewProxy, "(", caller, " ", p.sdk("Caller"), ", ", id, " string) ", a.Proxy, " {")
-	p.P("return ", a.Proxy, "{", p.sdk("NewRef"), "(", caller, ", ", strconv.Quote(a.Type), ", ", id, ")}")
+	p.P("return ", a.Proxy, "{", p.newLater(a, caller, id), "}")
 	p.P("}")
 	p.P()
+}
+
+// newLater makes what a proxy embeds.
+func (p *printer) newLater(a *model.Actor, caller, id string) string {
+	return fmt.Sprintf("%s{%s(%s, %q, %s)}", a.Later, p.QualifiedGoIdent(p.sdk("NewLater")), caller, a.Type, id)
 }
 
 func (p *printer) proxyMethod(a *model.Actor, method model.Method) {
@@ -146,7 +166,39 @@ func (p *printer) proxyMethod(a *model.Actor, method model.Method) {
 	}
 	p.doc(method.Proto.Comments, method.Desc)
 	p.P("func (", receiver, " ", a.Proxy, ") ", method.Proto.GoName, "(", ctx, " ", p.context(), ", ", req, " *", method.Proto.Input.GoIdent, ", ", opts, " ...", p.sdk("CallOption"), ") ", p.results(method), " {")
-	p.P("return ", call, "[", method.Proto.Output.GoIdent, "](", ctx, ", ", receiver, ".actor, ", strconv.Quote(method.Procedure), ", ", req, ", ", opts, "...)")
+	p.P("return ", call, "[", method.Proto.Output.GoIdent, "](", ctx, ", ", receiver, ".", a.Later, ".Ref, ", strconv.Quote(method.Procedure), ", ", req, ", ", opts, "...)")
+	p.P("}")
+	p.P()
+}
+
+func (p *printer) later(a *model.Actor) {
+	p.paragraphs([]string{
+		fmt.Sprintf("%s calls methods of one actor of type %q later, as alarms and as", a.Later, a.Type),
+		"jobs, and looks after them. It is a value, and safe for concurrent use.",
+	}, deprecationOf(a.Proto.Comments, a.Service))
+	p.P("type ", a.Later, " struct{ ", p.sdk("Later"), " }")
+	p.P()
+}
+
+func (p *printer) enqueue(a *model.Actor, method model.Method) {
+	receiver, ctx, req, opts := p.local("l"), p.local("ctx"), p.local("req"), p.local("opts")
+	p.paragraphs([]string{
+		fmt.Sprintf("Enqueue%s calls %[1]s as a job, at once or as the options say, and returns the", method.Proto.GoName),
+		"id of the job.",
+	}, deprecationOf(method.Proto.Comments, method.Desc))
+	p.P("func (", receiver, " ", a.Later, ") Enqueue", method.Proto.GoName, "(", ctx, " ", p.context(), ", ", req, " *", method.Proto.Input.GoIdent, ", ", opts, " ...", p.sdk("EnqueueOption"), ") (", p.sdk("JobID"), ", error) {")
+	p.P("return ", p.sdk("Enqueue"), "(", ctx, ", ", receiver, ".Ref, ", strconv.Quote(method.Procedure), ", ", req, ", ", opts, "...)")
+	p.P("}")
+	p.P()
+}
+
+func (p *printer) schedule(a *model.Actor, method model.Method) {
+	receiver, ctx, name, when, req, opts := p.local("l"), p.local("ctx"), p.local("name"), p.local("when"), p.local("req"), p.local("opts")
+	p.paragraphs([]string{
+		fmt.Sprintf("Schedule%s calls %[1]s as an alarm, which replaces the one of that name.", method.Proto.GoName),
+	}, deprecationOf(method.Proto.Comments, method.Desc))
+	p.P("func (", receiver, " ", a.Later, ") Schedule", method.Proto.GoName, "(", ctx, " ", p.context(), ", ", name, " string, ", when, " ", p.sdk("When"), ", ", req, " *", method.Proto.Input.GoIdent, ", ", opts, " ...", p.sdk("ScheduleOption"), ") error {")
+	p.P("return ", p.sdk("Schedule"), "(", ctx, ", ", receiver, ".Ref, ", strconv.Quote(method.Procedure), ", ", name, ", ", when, ", ", req, ", ", opts, "...)")
 	p.P("}")
 	p.P()
 }

@@ -91,10 +91,14 @@ func (r *reader) messageNames() map[protogen.GoImportPath]goNames {
 	return packages
 }
 
-// checkMethodNames finds rpcs that Go cannot tell apart.
+// checkMethodNames finds rpcs that Go cannot tell apart, and one that has the name of what
+// its proxy embeds.
 func (r *reader) checkMethodNames(actor *Actor) {
 	first := make(map[string]Method)
 	for _, method := range actor.Methods {
+		if method.Proto.GoName == actor.Later {
+			r.report(at(method.Desc, nil, "the method %s has the Go name %s, which is that of a type that the proxy of %s embeds; rename the rpc", method.Desc.Name(), actor.Later, actor.Service.Name()))
+		}
 		other, ok := first[method.Proto.GoName]
 		if !ok {
 			first[method.Proto.GoName] = method

@@ -67,6 +67,7 @@ type Names struct {
 	View          string
 	Activation    string
 	Register      string
+	Later         string
 	Proxy         string
 	NewProxy      string
 }
@@ -79,13 +80,14 @@ func namesOf(service string) Names {
 		View:          service + "View",
 		Activation:    service + "Activation",
 		Register:      "Register" + service,
+		Later:         service + "Later",
 		Proxy:         service + "Proxy",
 		NewProxy:      "New" + service + "Proxy",
 	}
 }
 
 func (n Names) all() []string {
-	return []string{n.Interface, n.Unimplemented, n.Turn, n.View, n.Activation, n.Register, n.Proxy, n.NewProxy}
+	return []string{n.Interface, n.Unimplemented, n.Turn, n.View, n.Activation, n.Register, n.Later, n.Proxy, n.NewProxy}
 }
 
 // Build returns the files to generate and everything that is wrong with their

@@ -34,14 +34,18 @@ import (
 	inFunc "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/func"
 	inHost "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/host"
 	inId "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/id"
+	inL "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/l"
 	"github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/localsfrancis"
+	inName "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/name"
 	inNewLocals "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/newLocals"
 	inOpts "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/opts"
 	inP "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/p"
 	inReq "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/req"
 	inSdk "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/sdk"
+	inT "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/t"
 	inTurn "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/turn"
 	inView "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/view"
+	inWhen "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/when"
 	nestedv1 "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/nested/v1"
 	"github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/nested/v1/nestedv1francis"
 	nopackage "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/nopackage"
@@ -208,6 +212,10 @@ var messageActors = map[protoreflect.FullName]func(*testing.T){
 		r.want(t, "M12", &inError.Word{Text: "a"}, &inError.Word{Text: "M12 a"})
 		r.want(t, "M13", &inFunc.Word{Text: "a"}, &inFunc.Word{Text: "M13 a"})
 		r.want(t, "M14", &inCtx2.Word{Text: "a"}, &inCtx2.Word{Text: "M14 a"})
+		r.want(t, "M15", &inL.Word{Text: "a"}, &inL.Word{Text: "M15 a"})
+		r.want(t, "M16", &inName.Word{Text: "a"}, &inName.Word{Text: "M16 a"})
+		r.want(t, "M17", &inWhen.Word{Text: "a"}, &inWhen.Word{Text: "M17 a"})
+		r.want(t, "M18", &inT.Word{Text: "a"}, &inT.Word{Text: "M18 a"})
 	},
 	"torture.ids.v1.Ids": func(t *testing.T) {
 		caller := serve(t, idsv1francis.RegisterIds, idsv1francis.Ids(identified{}))
@@ -470,6 +478,22 @@ func (locals) M13(_ context.Context, _ localsfrancis.LocalsTurn, req *inFunc.Wor
 
 func (locals) M14(_ context.Context, _ localsfrancis.LocalsView, req *inCtx2.Word) (*inCtx2.Word, error) {
 	return &inCtx2.Word{Text: "M14 " + req.GetText()}, nil
+}
+
+func (locals) M15(_ context.Context, _ localsfrancis.LocalsTurn, req *inL.Word) (*inL.Word, error) {
+	return &inL.Word{Text: "M15 " + req.GetText()}, nil
+}
+
+func (locals) M16(_ context.Context, _ localsfrancis.LocalsTurn, req *inName.Word) (*inName.Word, error) {
+	return &inName.Word{Text: "M16 " + req.GetText()}, nil
+}
+
+func (locals) M17(_ context.Context, _ localsfrancis.LocalsTurn, req *inWhen.Word) (*inWhen.Word, error) {
+	return &inWhen.Word{Text: "M17 " + req.GetText()}, nil
+}
+
+func (locals) M18(_ context.Context, _ localsfrancis.LocalsTurn, req *inT.Word) (*inT.Word, error) {
+	return &inT.Word{Text: "M18 " + req.GetText()}, nil
 }
 
 // identified answers with the id that the request carries when it arrives.

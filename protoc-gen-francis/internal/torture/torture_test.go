@@ -108,10 +108,16 @@ func callEvery(t *testing.T, proxy any) rpcs {
 	return r
 }
 
-func (r rpcs) names() []string {
+func (r rpcs) names() []string { return methodsWith[sdk.CallOption](r.proxy.Type()) }
+
+// methodsWith are the methods of a type that take options of one kind: those of a proxy
+// that call, enqueue or schedule.
+func methodsWith[Option any](typ reflect.Type) []string {
 	var names []string
-	for method := range r.proxy.Type().Methods() {
-		names = append(names, method.Name)
+	for method := range typ.Methods() {
+		if method.Type.IsVariadic() && method.Type.In(method.Type.NumIn()-1) == reflect.TypeFor[[]Option]() {
+			names = append(names, method.Name)
+		}
 	}
 	return names
 }

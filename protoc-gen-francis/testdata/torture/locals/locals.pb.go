@@ -18,13 +18,17 @@ import (
 	_func "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/func"
 	host "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/host"
 	id "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/id"
+	l "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/l"
+	name "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/name"
 	newLocals "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/newLocals"
 	opts "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/opts"
 	p "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/p"
 	req "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/req"
 	sdk "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/sdk"
+	t "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/t"
 	turn "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/turn"
 	view "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/view"
+	when "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/when"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -42,7 +46,7 @@ var File_locals_locals_proto protoreflect.FileDescriptor
 
 const file_locals_locals_proto_rawDesc = "" +
 	"\n" +
-	"\x13locals/locals.proto\x12\x0etorture.locals\x1a\x18francis/v1/options.proto\x1a\x1alocals/caller/caller.proto\x1a\x1clocals/context/context.proto\x1a\x14locals/ctx/ctx.proto\x1a\x16locals/ctx_/ctx_.proto\x1a\x18locals/error/error.proto\x1a\x16locals/func/func.proto\x1a\x16locals/host/host.proto\x1a\x12locals/id/id.proto\x1a locals/newLocals/newLocals.proto\x1a\x16locals/opts/opts.proto\x1a\x10locals/p/p.proto\x1a\x14locals/req/req.proto\x1a\x14locals/sdk/sdk.proto\x1a\x16locals/turn/turn.proto\x1a\x16locals/view/view.proto2\xd7\a\n" +
+	"\x13locals/locals.proto\x12\x0etorture.locals\x1a\x18francis/v1/options.proto\x1a\x1alocals/caller/caller.proto\x1a\x1clocals/context/context.proto\x1a\x14locals/ctx/ctx.proto\x1a\x16locals/ctx_/ctx_.proto\x1a\x18locals/error/error.proto\x1a\x16locals/func/func.proto\x1a\x16locals/host/host.proto\x1a\x12locals/id/id.proto\x1a\x10locals/l/l.proto\x1a\x16locals/name/name.proto\x1a locals/newLocals/newLocals.proto\x1a\x16locals/opts/opts.proto\x1a\x10locals/p/p.proto\x1a\x14locals/req/req.proto\x1a\x14locals/sdk/sdk.proto\x1a\x10locals/t/t.proto\x1a\x16locals/turn/turn.proto\x1a\x16locals/view/view.proto\x1a\x16locals/when/when.proto2\xbf\t\n" +
 	"\x06Locals\x12=\n" +
 	"\x02M0\x12\x18.torture.locals.ctx.Word\x1a\x18.torture.locals.ctx.Word\"\x03\x90\x02\x01\x128\n" +
 	"\x02M1\x12\x18.torture.locals.req.Word\x1a\x18.torture.locals.req.Word\x12?\n" +
@@ -58,7 +62,11 @@ const file_locals_locals_proto_rawDesc = "" +
 	"\x03M11\x12\x1e.torture.locals.newlocals.Word\x1a\x1e.torture.locals.newlocals.Word\x12B\n" +
 	"\x03M12\x12\x1a.torture.locals.error.Word\x1a\x1a.torture.locals.error.Word\"\x03\x90\x02\x01\x12;\n" +
 	"\x03M13\x12\x19.torture.locals.func.Word\x1a\x19.torture.locals.func.Word\x12@\n" +
-	"\x03M14\x12\x19.torture.locals.ctx2.Word\x1a\x19.torture.locals.ctx2.Word\"\x03\x90\x02\x01\x1a\x16\xaa\xf6#\x12\n" +
+	"\x03M14\x12\x19.torture.locals.ctx2.Word\x1a\x19.torture.locals.ctx2.Word\"\x03\x90\x02\x01\x125\n" +
+	"\x03M15\x12\x16.torture.locals.l.Word\x1a\x16.torture.locals.l.Word\x12;\n" +
+	"\x03M16\x12\x19.torture.locals.name.Word\x1a\x19.torture.locals.name.Word\x12;\n" +
+	"\x03M17\x12\x19.torture.locals.when.Word\x1a\x19.torture.locals.when.Word\x125\n" +
+	"\x03M18\x12\x16.torture.locals.t.Word\x1a\x16.torture.locals.t.Word\x1a\x16\xaa\xf6#\x12\n" +
 	"\x06locals\x12\bsdk.WordBNZLgithub.com/francis-actors/francis/protoc-gen-francis/testdata/torture/localsb\x06proto3"
 
 var file_locals_locals_proto_goTypes = []any{
@@ -77,6 +85,10 @@ var file_locals_locals_proto_goTypes = []any{
 	(*error1.Word)(nil),    // 12: torture.locals.error.Word
 	(*_func.Word)(nil),     // 13: torture.locals.func.Word
 	(*ctx_.Word)(nil),      // 14: torture.locals.ctx2.Word
+	(*l.Word)(nil),         // 15: torture.locals.l.Word
+	(*name.Word)(nil),      // 16: torture.locals.name.Word
+	(*when.Word)(nil),      // 17: torture.locals.when.Word
+	(*t.Word)(nil),         // 18: torture.locals.t.Word
 }
 var file_locals_locals_proto_depIdxs = []int32{
 	0,  // 0: torture.locals.Locals.M0:input_type -> torture.locals.ctx.Word
@@ -94,23 +106,31 @@ var file_locals_locals_proto_depIdxs = []int32{
 	12, // 12: torture.locals.Locals.M12:input_type -> torture.locals.error.Word
 	13, // 13: torture.locals.Locals.M13:input_type -> torture.locals.func.Word
 	14, // 14: torture.locals.Locals.M14:input_type -> torture.locals.ctx2.Word
-	0,  // 15: torture.locals.Locals.M0:output_type -> torture.locals.ctx.Word
-	1,  // 16: torture.locals.Locals.M1:output_type -> torture.locals.req.Word
-	2,  // 17: torture.locals.Locals.M2:output_type -> torture.locals.opts.Word
-	3,  // 18: torture.locals.Locals.M3:output_type -> torture.locals.p.Word
-	4,  // 19: torture.locals.Locals.M4:output_type -> torture.locals.host.Word
-	5,  // 20: torture.locals.Locals.M5:output_type -> torture.locals.turn.Word
-	6,  // 21: torture.locals.Locals.M6:output_type -> torture.locals.view.Word
-	7,  // 22: torture.locals.Locals.M7:output_type -> torture.locals.sdk.Word
-	8,  // 23: torture.locals.Locals.M8:output_type -> torture.locals.context.Word
-	9,  // 24: torture.locals.Locals.M9:output_type -> torture.locals.caller.Word
-	10, // 25: torture.locals.Locals.M10:output_type -> torture.locals.id.Word
-	11, // 26: torture.locals.Locals.M11:output_type -> torture.locals.newlocals.Word
-	12, // 27: torture.locals.Locals.M12:output_type -> torture.locals.error.Word
-	13, // 28: torture.locals.Locals.M13:output_type -> torture.locals.func.Word
-	14, // 29: torture.locals.Locals.M14:output_type -> torture.locals.ctx2.Word
-	15, // [15:30] is the sub-list for method output_type
-	0,  // [0:15] is the sub-list for method input_type
+	15, // 15: torture.locals.Locals.M15:input_type -> torture.locals.l.Word
+	16, // 16: torture.locals.Locals.M16:input_type -> torture.locals.name.Word
+	17, // 17: torture.locals.Locals.M17:input_type -> torture.locals.when.Word
+	18, // 18: torture.locals.Locals.M18:input_type -> torture.locals.t.Word
+	0,  // 19: torture.locals.Locals.M0:output_type -> torture.locals.ctx.Word
+	1,  // 20: torture.locals.Locals.M1:output_type -> torture.locals.req.Word
+	2,  // 21: torture.locals.Locals.M2:output_type -> torture.locals.opts.Word
+	3,  // 22: torture.locals.Locals.M3:output_type -> torture.locals.p.Word
+	4,  // 23: torture.locals.Locals.M4:output_type -> torture.locals.host.Word
+	5,  // 24: torture.locals.Locals.M5:output_type -> torture.locals.turn.Word
+	6,  // 25: torture.locals.Locals.M6:output_type -> torture.locals.view.Word
+	7,  // 26: torture.locals.Locals.M7:output_type -> torture.locals.sdk.Word
+	8,  // 27: torture.locals.Locals.M8:output_type -> torture.locals.context.Word
+	9,  // 28: torture.locals.Locals.M9:output_type -> torture.locals.caller.Word
+	10, // 29: torture.locals.Locals.M10:output_type -> torture.locals.id.Word
+	11, // 30: torture.locals.Locals.M11:output_type -> torture.locals.newlocals.Word
+	12, // 31: torture.locals.Locals.M12:output_type -> torture.locals.error.Word
+	13, // 32: torture.locals.Locals.M13:output_type -> torture.locals.func.Word
+	14, // 33: torture.locals.Locals.M14:output_type -> torture.locals.ctx2.Word
+	15, // 34: torture.locals.Locals.M15:output_type -> torture.locals.l.Word
+	16, // 35: torture.locals.Locals.M16:output_type -> torture.locals.name.Word
+	17, // 36: torture.locals.Locals.M17:output_type -> torture.locals.when.Word
+	18, // 37: torture.locals.Locals.M18:output_type -> torture.locals.t.Word
+	19, // [19:38] is the sub-list for method output_type
+	0,  // [0:19] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

@@ -40,6 +40,11 @@ func (UnimplementedMyActor) Get(context.Context, MyActorView, *v1.GetRequest) (*
 // MyActorTurn is what a method of [MyActor] receives.
 type MyActorTurn struct{ sdk.Turn[*v1.MyActorState] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t MyActorTurn) Self() MyActorLater {
+	return MyActorLater{sdk.NewLater(t, "myactor", t.ID())}
+}
+
 // MyActorView is what a view, a read-only method of [MyActor], receives.
 type MyActorView struct{ sdk.View[*v1.MyActorState] }
 
@@ -57,20 +62,35 @@ func RegisterMyActor(host sdk.Registrar, newMyActor func(context.Context, *MyAct
 
 // MyActorProxy calls one actor of type "myactor".
 // It is a value, and safe for concurrent use.
-type MyActorProxy struct{ actor sdk.Ref }
+type MyActorProxy struct{ MyActorLater }
 
 // NewMyActorProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewMyActorProxy(caller sdk.Caller, id string) MyActorProxy {
-	return MyActorProxy{sdk.NewRef(caller, "myactor", id)}
+	return MyActorProxy{MyActorLater{sdk.NewLater(caller, "myactor", id)}}
 }
 
 // Increment adds a number to the counter and returns the new value.
 func (p MyActorProxy) Increment(ctx context.Context, req *v1.IncrementRequest, opts ...sdk.CallOption) (*v1.IncrementResponse, error) {
-	return sdk.CallTurn[v1.IncrementResponse](ctx, p.actor, "/myactor.v1.MyActor/Increment", req, opts...)
+	return sdk.CallTurn[v1.IncrementResponse](ctx, p.MyActorLater.Ref, "/myactor.v1.MyActor/Increment", req, opts...)
 }
 
 // Get returns the value of the counter.
 func (p MyActorProxy) Get(ctx context.Context, req *v1.GetRequest, opts ...sdk.CallOption) (*v1.GetResponse, error) {
-	return sdk.CallView[v1.GetResponse](ctx, p.actor, "/myactor.v1.MyActor/Get", req, opts...)
+	return sdk.CallView[v1.GetResponse](ctx, p.MyActorLater.Ref, "/myactor.v1.MyActor/Get", req, opts...)
+}
+
+// MyActorLater calls methods of one actor of type "myactor" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type MyActorLater struct{ sdk.Later }
+
+// EnqueueIncrement calls Increment as a job, at once or as the options say, and returns the
+// id of the job.
+func (l MyActorLater) EnqueueIncrement(ctx context.Context, req *v1.IncrementRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/myactor.v1.MyActor/Increment", req, opts...)
+}
+
+// ScheduleIncrement calls Increment as an alarm, which replaces the one of that name.
+func (l MyActorLater) ScheduleIncrement(ctx context.Context, name string, when sdk.When, req *v1.IncrementRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/myactor.v1.MyActor/Increment", name, when, req, opts...)
 }

@@ -15,13 +15,17 @@ import (
 	_func "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/func"
 	host "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/host"
 	id "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/id"
+	l "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/l"
+	name "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/name"
 	newLocals "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/newLocals"
 	opts "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/opts"
 	p "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/p"
 	req "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/req"
 	sdk1 "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/sdk"
+	t "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/t"
 	turn "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/turn"
 	view "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/view"
+	when "github.com/francis-actors/francis/protoc-gen-francis/testdata/torture/locals/when"
 	sdk "github.com/francis-actors/francis/sdk"
 )
 
@@ -47,6 +51,10 @@ type Locals interface {
 	M12(ctx__ context.Context, view_ LocalsView, req_ *error1.Word) (*error1.Word, error)
 	M13(ctx__ context.Context, turn_ LocalsTurn, req_ *_func.Word) (*_func.Word, error)
 	M14(ctx__ context.Context, view_ LocalsView, req_ *ctx_.Word) (*ctx_.Word, error)
+	M15(ctx__ context.Context, turn_ LocalsTurn, req_ *l.Word) (*l.Word, error)
+	M16(ctx__ context.Context, turn_ LocalsTurn, req_ *name.Word) (*name.Word, error)
+	M17(ctx__ context.Context, turn_ LocalsTurn, req_ *when.Word) (*when.Word, error)
+	M18(ctx__ context.Context, turn_ LocalsTurn, req_ *t.Word) (*t.Word, error)
 }
 
 // UnimplementedLocals answers every method of [Locals] with the code unimplemented.
@@ -113,8 +121,29 @@ func (UnimplementedLocals) M14(context.Context, LocalsView, *ctx_.Word) (*ctx_.W
 	return nil, sdk.Unimplemented("/torture.locals.Locals/M14")
 }
 
+func (UnimplementedLocals) M15(context.Context, LocalsTurn, *l.Word) (*l.Word, error) {
+	return nil, sdk.Unimplemented("/torture.locals.Locals/M15")
+}
+
+func (UnimplementedLocals) M16(context.Context, LocalsTurn, *name.Word) (*name.Word, error) {
+	return nil, sdk.Unimplemented("/torture.locals.Locals/M16")
+}
+
+func (UnimplementedLocals) M17(context.Context, LocalsTurn, *when.Word) (*when.Word, error) {
+	return nil, sdk.Unimplemented("/torture.locals.Locals/M17")
+}
+
+func (UnimplementedLocals) M18(context.Context, LocalsTurn, *t.Word) (*t.Word, error) {
+	return nil, sdk.Unimplemented("/torture.locals.Locals/M18")
+}
+
 // LocalsTurn is what a method of [Locals] receives.
 type LocalsTurn struct{ sdk.Turn[*sdk1.Word] }
+
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t_ LocalsTurn) Self() LocalsLater {
+	return LocalsLater{sdk.NewLater(t_, "locals", t_.ID())}
+}
 
 // LocalsView is what a view, a read-only method of [Locals], receives.
 type LocalsView struct{ sdk.View[*sdk1.Word] }
@@ -141,75 +170,220 @@ func RegisterLocals(host_ sdk.Registrar, newLocals_ func(context.Context, *Local
 		sdk.BindView("/torture.locals.Locals/M12", Locals.M12),
 		sdk.BindTurn("/torture.locals.Locals/M13", Locals.M13),
 		sdk.BindView("/torture.locals.Locals/M14", Locals.M14),
+		sdk.BindTurn("/torture.locals.Locals/M15", Locals.M15),
+		sdk.BindTurn("/torture.locals.Locals/M16", Locals.M16),
+		sdk.BindTurn("/torture.locals.Locals/M17", Locals.M17),
+		sdk.BindTurn("/torture.locals.Locals/M18", Locals.M18),
 	)
 }
 
 // LocalsProxy calls one actor of type "locals".
 // It is a value, and safe for concurrent use.
-type LocalsProxy struct{ actor sdk.Ref }
+type LocalsProxy struct{ LocalsLater }
 
 // NewLocalsProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewLocalsProxy(caller_ sdk.Caller, id_ string) LocalsProxy {
-	return LocalsProxy{sdk.NewRef(caller_, "locals", id_)}
+	return LocalsProxy{LocalsLater{sdk.NewLater(caller_, "locals", id_)}}
 }
 
 func (p_ LocalsProxy) M0(ctx__ context.Context, req_ *ctx.Word, opts_ ...sdk.CallOption) (*ctx.Word, error) {
-	return sdk.CallView[ctx.Word](ctx__, p_.actor, "/torture.locals.Locals/M0", req_, opts_...)
+	return sdk.CallView[ctx.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M0", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M1(ctx__ context.Context, req_ *req.Word, opts_ ...sdk.CallOption) (*req.Word, error) {
-	return sdk.CallTurn[req.Word](ctx__, p_.actor, "/torture.locals.Locals/M1", req_, opts_...)
+	return sdk.CallTurn[req.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M1", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M2(ctx__ context.Context, req_ *opts.Word, opts_ ...sdk.CallOption) (*opts.Word, error) {
-	return sdk.CallView[opts.Word](ctx__, p_.actor, "/torture.locals.Locals/M2", req_, opts_...)
+	return sdk.CallView[opts.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M2", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M3(ctx__ context.Context, req_ *p.Word, opts_ ...sdk.CallOption) (*p.Word, error) {
-	return sdk.CallTurn[p.Word](ctx__, p_.actor, "/torture.locals.Locals/M3", req_, opts_...)
+	return sdk.CallTurn[p.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M3", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M4(ctx__ context.Context, req_ *host.Word, opts_ ...sdk.CallOption) (*host.Word, error) {
-	return sdk.CallView[host.Word](ctx__, p_.actor, "/torture.locals.Locals/M4", req_, opts_...)
+	return sdk.CallView[host.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M4", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M5(ctx__ context.Context, req_ *turn.Word, opts_ ...sdk.CallOption) (*turn.Word, error) {
-	return sdk.CallTurn[turn.Word](ctx__, p_.actor, "/torture.locals.Locals/M5", req_, opts_...)
+	return sdk.CallTurn[turn.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M5", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M6(ctx__ context.Context, req_ *view.Word, opts_ ...sdk.CallOption) (*view.Word, error) {
-	return sdk.CallView[view.Word](ctx__, p_.actor, "/torture.locals.Locals/M6", req_, opts_...)
+	return sdk.CallView[view.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M6", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M7(ctx__ context.Context, req_ *sdk1.Word, opts_ ...sdk.CallOption) (*sdk1.Word, error) {
-	return sdk.CallTurn[sdk1.Word](ctx__, p_.actor, "/torture.locals.Locals/M7", req_, opts_...)
+	return sdk.CallTurn[sdk1.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M7", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M8(ctx__ context.Context, req_ *context1.Word, opts_ ...sdk.CallOption) (*context1.Word, error) {
-	return sdk.CallView[context1.Word](ctx__, p_.actor, "/torture.locals.Locals/M8", req_, opts_...)
+	return sdk.CallView[context1.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M8", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M9(ctx__ context.Context, req_ *caller.Word, opts_ ...sdk.CallOption) (*caller.Word, error) {
-	return sdk.CallTurn[caller.Word](ctx__, p_.actor, "/torture.locals.Locals/M9", req_, opts_...)
+	return sdk.CallTurn[caller.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M9", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M10(ctx__ context.Context, req_ *id.Word, opts_ ...sdk.CallOption) (*id.Word, error) {
-	return sdk.CallView[id.Word](ctx__, p_.actor, "/torture.locals.Locals/M10", req_, opts_...)
+	return sdk.CallView[id.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M10", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M11(ctx__ context.Context, req_ *newLocals.Word, opts_ ...sdk.CallOption) (*newLocals.Word, error) {
-	return sdk.CallTurn[newLocals.Word](ctx__, p_.actor, "/torture.locals.Locals/M11", req_, opts_...)
+	return sdk.CallTurn[newLocals.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M11", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M12(ctx__ context.Context, req_ *error1.Word, opts_ ...sdk.CallOption) (*error1.Word, error) {
-	return sdk.CallView[error1.Word](ctx__, p_.actor, "/torture.locals.Locals/M12", req_, opts_...)
+	return sdk.CallView[error1.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M12", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M13(ctx__ context.Context, req_ *_func.Word, opts_ ...sdk.CallOption) (*_func.Word, error) {
-	return sdk.CallTurn[_func.Word](ctx__, p_.actor, "/torture.locals.Locals/M13", req_, opts_...)
+	return sdk.CallTurn[_func.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M13", req_, opts_...)
 }
 
 func (p_ LocalsProxy) M14(ctx__ context.Context, req_ *ctx_.Word, opts_ ...sdk.CallOption) (*ctx_.Word, error) {
-	return sdk.CallView[ctx_.Word](ctx__, p_.actor, "/torture.locals.Locals/M14", req_, opts_...)
+	return sdk.CallView[ctx_.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M14", req_, opts_...)
+}
+
+func (p_ LocalsProxy) M15(ctx__ context.Context, req_ *l.Word, opts_ ...sdk.CallOption) (*l.Word, error) {
+	return sdk.CallTurn[l.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M15", req_, opts_...)
+}
+
+func (p_ LocalsProxy) M16(ctx__ context.Context, req_ *name.Word, opts_ ...sdk.CallOption) (*name.Word, error) {
+	return sdk.CallTurn[name.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M16", req_, opts_...)
+}
+
+func (p_ LocalsProxy) M17(ctx__ context.Context, req_ *when.Word, opts_ ...sdk.CallOption) (*when.Word, error) {
+	return sdk.CallTurn[when.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M17", req_, opts_...)
+}
+
+func (p_ LocalsProxy) M18(ctx__ context.Context, req_ *t.Word, opts_ ...sdk.CallOption) (*t.Word, error) {
+	return sdk.CallTurn[t.Word](ctx__, p_.LocalsLater.Ref, "/torture.locals.Locals/M18", req_, opts_...)
+}
+
+// LocalsLater calls methods of one actor of type "locals" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type LocalsLater struct{ sdk.Later }
+
+// EnqueueM1 calls M1 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM1(ctx__ context.Context, req_ *req.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M1", req_, opts_...)
+}
+
+// ScheduleM1 calls M1 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM1(ctx__ context.Context, name_ string, when_ sdk.When, req_ *req.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M1", name_, when_, req_, opts_...)
+}
+
+// EnqueueM3 calls M3 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM3(ctx__ context.Context, req_ *p.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M3", req_, opts_...)
+}
+
+// ScheduleM3 calls M3 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM3(ctx__ context.Context, name_ string, when_ sdk.When, req_ *p.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M3", name_, when_, req_, opts_...)
+}
+
+// EnqueueM5 calls M5 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM5(ctx__ context.Context, req_ *turn.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M5", req_, opts_...)
+}
+
+// ScheduleM5 calls M5 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM5(ctx__ context.Context, name_ string, when_ sdk.When, req_ *turn.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M5", name_, when_, req_, opts_...)
+}
+
+// EnqueueM7 calls M7 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM7(ctx__ context.Context, req_ *sdk1.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M7", req_, opts_...)
+}
+
+// ScheduleM7 calls M7 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM7(ctx__ context.Context, name_ string, when_ sdk.When, req_ *sdk1.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M7", name_, when_, req_, opts_...)
+}
+
+// EnqueueM9 calls M9 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM9(ctx__ context.Context, req_ *caller.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M9", req_, opts_...)
+}
+
+// ScheduleM9 calls M9 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM9(ctx__ context.Context, name_ string, when_ sdk.When, req_ *caller.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M9", name_, when_, req_, opts_...)
+}
+
+// EnqueueM11 calls M11 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM11(ctx__ context.Context, req_ *newLocals.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M11", req_, opts_...)
+}
+
+// ScheduleM11 calls M11 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM11(ctx__ context.Context, name_ string, when_ sdk.When, req_ *newLocals.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M11", name_, when_, req_, opts_...)
+}
+
+// EnqueueM13 calls M13 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM13(ctx__ context.Context, req_ *_func.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M13", req_, opts_...)
+}
+
+// ScheduleM13 calls M13 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM13(ctx__ context.Context, name_ string, when_ sdk.When, req_ *_func.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M13", name_, when_, req_, opts_...)
+}
+
+// EnqueueM15 calls M15 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM15(ctx__ context.Context, req_ *l.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M15", req_, opts_...)
+}
+
+// ScheduleM15 calls M15 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM15(ctx__ context.Context, name_ string, when_ sdk.When, req_ *l.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M15", name_, when_, req_, opts_...)
+}
+
+// EnqueueM16 calls M16 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM16(ctx__ context.Context, req_ *name.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M16", req_, opts_...)
+}
+
+// ScheduleM16 calls M16 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM16(ctx__ context.Context, name_ string, when_ sdk.When, req_ *name.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M16", name_, when_, req_, opts_...)
+}
+
+// EnqueueM17 calls M17 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM17(ctx__ context.Context, req_ *when.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M17", req_, opts_...)
+}
+
+// ScheduleM17 calls M17 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM17(ctx__ context.Context, name_ string, when_ sdk.When, req_ *when.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M17", name_, when_, req_, opts_...)
+}
+
+// EnqueueM18 calls M18 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l_ LocalsLater) EnqueueM18(ctx__ context.Context, req_ *t.Word, opts_ ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx__, l_.Ref, "/torture.locals.Locals/M18", req_, opts_...)
+}
+
+// ScheduleM18 calls M18 as an alarm, which replaces the one of that name.
+func (l_ LocalsLater) ScheduleM18(ctx__ context.Context, name_ string, when_ sdk.When, req_ *t.Word, opts_ ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx__, l_.Ref, "/torture.locals.Locals/M18", name_, when_, req_, opts_...)
 }

@@ -33,6 +33,11 @@ type TortureNoPackageTurn struct {
 	sdk.Turn[*nopackage.TortureNoPackageState]
 }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t TortureNoPackageTurn) Self() TortureNoPackageLater {
+	return TortureNoPackageLater{sdk.NewLater(t, "TortureNoPackage", t.ID())}
+}
+
 // TortureNoPackageView is what a view, a read-only method of [TortureNoPackage], receives.
 type TortureNoPackageView struct {
 	sdk.View[*nopackage.TortureNoPackageState]
@@ -51,14 +56,29 @@ func RegisterTortureNoPackage(host sdk.Registrar, newTortureNoPackage func(conte
 
 // TortureNoPackageProxy calls one actor of type "TortureNoPackage".
 // It is a value, and safe for concurrent use.
-type TortureNoPackageProxy struct{ actor sdk.Ref }
+type TortureNoPackageProxy struct{ TortureNoPackageLater }
 
 // NewTortureNoPackageProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewTortureNoPackageProxy(caller sdk.Caller, id string) TortureNoPackageProxy {
-	return TortureNoPackageProxy{sdk.NewRef(caller, "TortureNoPackage", id)}
+	return TortureNoPackageProxy{TortureNoPackageLater{sdk.NewLater(caller, "TortureNoPackage", id)}}
 }
 
 func (p TortureNoPackageProxy) Do(ctx context.Context, req *nopackage.TortureNoPackageRequest, opts ...sdk.CallOption) (*nopackage.TortureNoPackageRequest, error) {
-	return sdk.CallTurn[nopackage.TortureNoPackageRequest](ctx, p.actor, "/TortureNoPackage/Do", req, opts...)
+	return sdk.CallTurn[nopackage.TortureNoPackageRequest](ctx, p.TortureNoPackageLater.Ref, "/TortureNoPackage/Do", req, opts...)
+}
+
+// TortureNoPackageLater calls methods of one actor of type "TortureNoPackage" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type TortureNoPackageLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l TortureNoPackageLater) EnqueueDo(ctx context.Context, req *nopackage.TortureNoPackageRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/TortureNoPackage/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l TortureNoPackageLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *nopackage.TortureNoPackageRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/TortureNoPackage/Do", name, when, req, opts...)
 }

@@ -33,6 +33,11 @@ type NoVersionTurn struct {
 	sdk.Turn[*noversion.NoVersionState]
 }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t NoVersionTurn) Self() NoVersionLater {
+	return NoVersionLater{sdk.NewLater(t, "torturenoversion.NoVersion", t.ID())}
+}
+
 // NoVersionView is what a view, a read-only method of [NoVersion], receives.
 type NoVersionView struct {
 	sdk.View[*noversion.NoVersionState]
@@ -51,14 +56,29 @@ func RegisterNoVersion(host sdk.Registrar, newNoVersion func(context.Context, *N
 
 // NoVersionProxy calls one actor of type "torturenoversion.NoVersion".
 // It is a value, and safe for concurrent use.
-type NoVersionProxy struct{ actor sdk.Ref }
+type NoVersionProxy struct{ NoVersionLater }
 
 // NewNoVersionProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewNoVersionProxy(caller sdk.Caller, id string) NoVersionProxy {
-	return NoVersionProxy{sdk.NewRef(caller, "torturenoversion.NoVersion", id)}
+	return NoVersionProxy{NoVersionLater{sdk.NewLater(caller, "torturenoversion.NoVersion", id)}}
 }
 
 func (p NoVersionProxy) Do(ctx context.Context, req *noversion.NoVersionRequest, opts ...sdk.CallOption) (*noversion.NoVersionRequest, error) {
-	return sdk.CallTurn[noversion.NoVersionRequest](ctx, p.actor, "/torturenoversion.NoVersion/Do", req, opts...)
+	return sdk.CallTurn[noversion.NoVersionRequest](ctx, p.NoVersionLater.Ref, "/torturenoversion.NoVersion/Do", req, opts...)
+}
+
+// NoVersionLater calls methods of one actor of type "torturenoversion.NoVersion" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type NoVersionLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l NoVersionLater) EnqueueDo(ctx context.Context, req *noversion.NoVersionRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torturenoversion.NoVersion/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l NoVersionLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *noversion.NoVersionRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torturenoversion.NoVersion/Do", name, when, req, opts...)
 }

@@ -33,6 +33,11 @@ func (UnimplementedSamePackage) Do(context.Context, SamePackageTurn, *Request) (
 // SamePackageTurn is what a method of [SamePackage] receives.
 type SamePackageTurn struct{ sdk.Turn[*State] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t SamePackageTurn) Self() SamePackageLater {
+	return SamePackageLater{sdk.NewLater(t, "torture.samepackage.v1.SamePackage", t.ID())}
+}
+
 // SamePackageView is what a view, a read-only method of [SamePackage], receives.
 type SamePackageView struct{ sdk.View[*State] }
 
@@ -49,15 +54,30 @@ func RegisterSamePackage(host sdk.Registrar, newSamePackage func(context.Context
 
 // SamePackageProxy calls one actor of type "torture.samepackage.v1.SamePackage".
 // It is a value, and safe for concurrent use.
-type SamePackageProxy struct{ actor sdk.Ref }
+type SamePackageProxy struct{ SamePackageLater }
 
 // NewSamePackageProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewSamePackageProxy(caller sdk.Caller, id string) SamePackageProxy {
-	return SamePackageProxy{sdk.NewRef(caller, "torture.samepackage.v1.SamePackage", id)}
+	return SamePackageProxy{SamePackageLater{sdk.NewLater(caller, "torture.samepackage.v1.SamePackage", id)}}
 }
 
 // Do does.
 func (p SamePackageProxy) Do(ctx context.Context, req *Request, opts ...sdk.CallOption) (*Request, error) {
-	return sdk.CallTurn[Request](ctx, p.actor, "/torture.samepackage.v1.SamePackage/Do", req, opts...)
+	return sdk.CallTurn[Request](ctx, p.SamePackageLater.Ref, "/torture.samepackage.v1.SamePackage/Do", req, opts...)
+}
+
+// SamePackageLater calls methods of one actor of type "torture.samepackage.v1.SamePackage" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type SamePackageLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SamePackageLater) EnqueueDo(ctx context.Context, req *Request, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.samepackage.v1.SamePackage/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l SamePackageLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *Request, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.samepackage.v1.SamePackage/Do", name, when, req, opts...)
 }

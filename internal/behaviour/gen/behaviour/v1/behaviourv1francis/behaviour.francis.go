@@ -52,6 +52,11 @@ func (UnimplementedProbeActor) Hidden(context.Context, ProbeActorTurn, *v1.Hidde
 // ProbeActorTurn is what a method of [ProbeActor] receives.
 type ProbeActorTurn struct{ sdk.Turn[*v1.ProbeState] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t ProbeActorTurn) Self() ProbeActorLater {
+	return ProbeActorLater{sdk.NewLater(t, "probe", t.ID())}
+}
+
 // ProbeActorView is what a view, a read-only method of [ProbeActor], receives.
 type ProbeActorView struct{ sdk.View[*v1.ProbeState] }
 
@@ -71,32 +76,69 @@ func RegisterProbeActor(host sdk.Registrar, newProbeActor func(context.Context, 
 
 // ProbeActorProxy calls one actor of type "probe".
 // It is a value, and safe for concurrent use.
-type ProbeActorProxy struct{ actor sdk.Ref }
+type ProbeActorProxy struct{ ProbeActorLater }
 
 // NewProbeActorProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewProbeActorProxy(caller sdk.Caller, id string) ProbeActorProxy {
-	return ProbeActorProxy{sdk.NewRef(caller, "probe", id)}
+	return ProbeActorProxy{ProbeActorLater{sdk.NewLater(caller, "probe", id)}}
 }
 
 // Add changes the state and then does as told.
 func (p ProbeActorProxy) Add(ctx context.Context, req *v1.AddRequest, opts ...sdk.CallOption) (*v1.AddResponse, error) {
-	return sdk.CallTurn[v1.AddResponse](ctx, p.actor, "/behaviour.v1.ProbeActor/Add", req, opts...)
+	return sdk.CallTurn[v1.AddResponse](ctx, p.ProbeActorLater.Ref, "/behaviour.v1.ProbeActor/Add", req, opts...)
 }
 
 // Read does as told beside other views.
 func (p ProbeActorProxy) Read(ctx context.Context, req *v1.ReadRequest, opts ...sdk.CallOption) (*v1.ReadResponse, error) {
-	return sdk.CallView[v1.ReadResponse](ctx, p.actor, "/behaviour.v1.ProbeActor/Read", req, opts...)
+	return sdk.CallView[v1.ReadResponse](ctx, p.ProbeActorLater.Ref, "/behaviour.v1.ProbeActor/Read", req, opts...)
 }
 
 // Impatient is Add with a deadline of its own.
 func (p ProbeActorProxy) Impatient(ctx context.Context, req *v1.ImpatientRequest, opts ...sdk.CallOption) (*v1.ImpatientResponse, error) {
-	return sdk.CallTurn[v1.ImpatientResponse](ctx, p.actor, "/behaviour.v1.ProbeActor/Impatient", req, opts...)
+	return sdk.CallTurn[v1.ImpatientResponse](ctx, p.ProbeActorLater.Ref, "/behaviour.v1.ProbeActor/Impatient", req, opts...)
 }
 
 // Hidden is not served by the gateway.
 func (p ProbeActorProxy) Hidden(ctx context.Context, req *v1.HiddenRequest, opts ...sdk.CallOption) (*v1.HiddenResponse, error) {
-	return sdk.CallTurn[v1.HiddenResponse](ctx, p.actor, "/behaviour.v1.ProbeActor/Hidden", req, opts...)
+	return sdk.CallTurn[v1.HiddenResponse](ctx, p.ProbeActorLater.Ref, "/behaviour.v1.ProbeActor/Hidden", req, opts...)
+}
+
+// ProbeActorLater calls methods of one actor of type "probe" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type ProbeActorLater struct{ sdk.Later }
+
+// EnqueueAdd calls Add as a job, at once or as the options say, and returns the
+// id of the job.
+func (l ProbeActorLater) EnqueueAdd(ctx context.Context, req *v1.AddRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/behaviour.v1.ProbeActor/Add", req, opts...)
+}
+
+// ScheduleAdd calls Add as an alarm, which replaces the one of that name.
+func (l ProbeActorLater) ScheduleAdd(ctx context.Context, name string, when sdk.When, req *v1.AddRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/behaviour.v1.ProbeActor/Add", name, when, req, opts...)
+}
+
+// EnqueueImpatient calls Impatient as a job, at once or as the options say, and returns the
+// id of the job.
+func (l ProbeActorLater) EnqueueImpatient(ctx context.Context, req *v1.ImpatientRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/behaviour.v1.ProbeActor/Impatient", req, opts...)
+}
+
+// ScheduleImpatient calls Impatient as an alarm, which replaces the one of that name.
+func (l ProbeActorLater) ScheduleImpatient(ctx context.Context, name string, when sdk.When, req *v1.ImpatientRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/behaviour.v1.ProbeActor/Impatient", name, when, req, opts...)
+}
+
+// EnqueueHidden calls Hidden as a job, at once or as the options say, and returns the
+// id of the job.
+func (l ProbeActorLater) EnqueueHidden(ctx context.Context, req *v1.HiddenRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/behaviour.v1.ProbeActor/Hidden", req, opts...)
+}
+
+// ScheduleHidden calls Hidden as an alarm, which replaces the one of that name.
+func (l ProbeActorLater) ScheduleHidden(ctx context.Context, name string, when sdk.When, req *v1.HiddenRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/behaviour.v1.ProbeActor/Hidden", name, when, req, opts...)
 }
 
 // RelayActor has no state and takes its id from the request.
@@ -125,6 +167,11 @@ func (UnimplementedRelayActor) Number(context.Context, RelayActorView, *v1.Numbe
 // RelayActorTurn is what a method of [RelayActor] receives.
 type RelayActorTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t RelayActorTurn) Self() RelayActorLater {
+	return RelayActorLater{sdk.NewLater(t, "relay", t.ID())}
+}
+
 // RelayActorView is what a view, a read-only method of [RelayActor], receives.
 type RelayActorView struct{ sdk.StatelessView }
 
@@ -142,20 +189,35 @@ func RegisterRelayActor(host sdk.Registrar, newRelayActor func(context.Context, 
 
 // RelayActorProxy calls one actor of type "relay".
 // It is a value, and safe for concurrent use.
-type RelayActorProxy struct{ actor sdk.Ref }
+type RelayActorProxy struct{ RelayActorLater }
 
 // NewRelayActorProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewRelayActorProxy(caller sdk.Caller, id string) RelayActorProxy {
-	return RelayActorProxy{sdk.NewRef(caller, "relay", id)}
+	return RelayActorProxy{RelayActorLater{sdk.NewLater(caller, "relay", id)}}
 }
 
 // Send calls another actor.
 func (p RelayActorProxy) Send(ctx context.Context, req *v1.SendRequest, opts ...sdk.CallOption) (*v1.SendResponse, error) {
-	return sdk.CallTurn[v1.SendResponse](ctx, p.actor, "/behaviour.v1.RelayActor/Send", req, opts...)
+	return sdk.CallTurn[v1.SendResponse](ctx, p.RelayActorLater.Ref, "/behaviour.v1.RelayActor/Send", req, opts...)
 }
 
 // Number has an integer for its id.
 func (p RelayActorProxy) Number(ctx context.Context, req *v1.NumberRequest, opts ...sdk.CallOption) (*v1.NumberResponse, error) {
-	return sdk.CallView[v1.NumberResponse](ctx, p.actor, "/behaviour.v1.RelayActor/Number", req, opts...)
+	return sdk.CallView[v1.NumberResponse](ctx, p.RelayActorLater.Ref, "/behaviour.v1.RelayActor/Number", req, opts...)
+}
+
+// RelayActorLater calls methods of one actor of type "relay" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type RelayActorLater struct{ sdk.Later }
+
+// EnqueueSend calls Send as a job, at once or as the options say, and returns the
+// id of the job.
+func (l RelayActorLater) EnqueueSend(ctx context.Context, req *v1.SendRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/behaviour.v1.RelayActor/Send", req, opts...)
+}
+
+// ScheduleSend calls Send as an alarm, which replaces the one of that name.
+func (l RelayActorLater) ScheduleSend(ctx context.Context, name string, when sdk.When, req *v1.SendRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/behaviour.v1.RelayActor/Send", name, when, req, opts...)
 }

@@ -58,6 +58,11 @@ func (UnimplementedRegisterActor) Break(context.Context, RegisterActorTurn, *v1.
 // RegisterActorTurn is what a method of [RegisterActor] receives.
 type RegisterActorTurn struct{ sdk.Turn[*v1.RegisterState] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t RegisterActorTurn) Self() RegisterActorLater {
+	return RegisterActorLater{sdk.NewLater(t, "register", t.ID())}
+}
+
 // RegisterActorView is what a view, a read-only method of [RegisterActor], receives.
 type RegisterActorView struct{ sdk.View[*v1.RegisterState] }
 
@@ -78,35 +83,83 @@ func RegisterRegisterActor(host sdk.Registrar, newRegisterActor func(context.Con
 
 // RegisterActorProxy calls one actor of type "register".
 // It is a value, and safe for concurrent use.
-type RegisterActorProxy struct{ actor sdk.Ref }
+type RegisterActorProxy struct{ RegisterActorLater }
 
 // NewRegisterActorProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewRegisterActorProxy(caller sdk.Caller, id string) RegisterActorProxy {
-	return RegisterActorProxy{sdk.NewRef(caller, "register", id)}
+	return RegisterActorProxy{RegisterActorLater{sdk.NewLater(caller, "register", id)}}
 }
 
 // Add adds to the number.
 func (p RegisterActorProxy) Add(ctx context.Context, req *v1.AddRequest, opts ...sdk.CallOption) (*v1.AddResponse, error) {
-	return sdk.CallTurn[v1.AddResponse](ctx, p.actor, "/chaos.v1.RegisterActor/Add", req, opts...)
+	return sdk.CallTurn[v1.AddResponse](ctx, p.RegisterActorLater.Ref, "/chaos.v1.RegisterActor/Add", req, opts...)
 }
 
 // Write replaces it.
 func (p RegisterActorProxy) Write(ctx context.Context, req *v1.WriteRequest, opts ...sdk.CallOption) (*v1.WriteResponse, error) {
-	return sdk.CallTurn[v1.WriteResponse](ctx, p.actor, "/chaos.v1.RegisterActor/Write", req, opts...)
+	return sdk.CallTurn[v1.WriteResponse](ctx, p.RegisterActorLater.Ref, "/chaos.v1.RegisterActor/Write", req, opts...)
 }
 
 // Swap replaces it if it is what was expected.
 func (p RegisterActorProxy) Swap(ctx context.Context, req *v1.SwapRequest, opts ...sdk.CallOption) (*v1.SwapResponse, error) {
-	return sdk.CallTurn[v1.SwapResponse](ctx, p.actor, "/chaos.v1.RegisterActor/Swap", req, opts...)
+	return sdk.CallTurn[v1.SwapResponse](ctx, p.RegisterActorLater.Ref, "/chaos.v1.RegisterActor/Swap", req, opts...)
 }
 
 // Read returns it.
 func (p RegisterActorProxy) Read(ctx context.Context, req *v1.ReadRequest, opts ...sdk.CallOption) (*v1.ReadResponse, error) {
-	return sdk.CallView[v1.ReadResponse](ctx, p.actor, "/chaos.v1.RegisterActor/Read", req, opts...)
+	return sdk.CallView[v1.ReadResponse](ctx, p.RegisterActorLater.Ref, "/chaos.v1.RegisterActor/Read", req, opts...)
 }
 
 // Break does harm to the worker.
 func (p RegisterActorProxy) Break(ctx context.Context, req *v1.BreakRequest, opts ...sdk.CallOption) (*v1.BreakResponse, error) {
-	return sdk.CallTurn[v1.BreakResponse](ctx, p.actor, "/chaos.v1.RegisterActor/Break", req, opts...)
+	return sdk.CallTurn[v1.BreakResponse](ctx, p.RegisterActorLater.Ref, "/chaos.v1.RegisterActor/Break", req, opts...)
+}
+
+// RegisterActorLater calls methods of one actor of type "register" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type RegisterActorLater struct{ sdk.Later }
+
+// EnqueueAdd calls Add as a job, at once or as the options say, and returns the
+// id of the job.
+func (l RegisterActorLater) EnqueueAdd(ctx context.Context, req *v1.AddRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/chaos.v1.RegisterActor/Add", req, opts...)
+}
+
+// ScheduleAdd calls Add as an alarm, which replaces the one of that name.
+func (l RegisterActorLater) ScheduleAdd(ctx context.Context, name string, when sdk.When, req *v1.AddRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/chaos.v1.RegisterActor/Add", name, when, req, opts...)
+}
+
+// EnqueueWrite calls Write as a job, at once or as the options say, and returns the
+// id of the job.
+func (l RegisterActorLater) EnqueueWrite(ctx context.Context, req *v1.WriteRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/chaos.v1.RegisterActor/Write", req, opts...)
+}
+
+// ScheduleWrite calls Write as an alarm, which replaces the one of that name.
+func (l RegisterActorLater) ScheduleWrite(ctx context.Context, name string, when sdk.When, req *v1.WriteRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/chaos.v1.RegisterActor/Write", name, when, req, opts...)
+}
+
+// EnqueueSwap calls Swap as a job, at once or as the options say, and returns the
+// id of the job.
+func (l RegisterActorLater) EnqueueSwap(ctx context.Context, req *v1.SwapRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/chaos.v1.RegisterActor/Swap", req, opts...)
+}
+
+// ScheduleSwap calls Swap as an alarm, which replaces the one of that name.
+func (l RegisterActorLater) ScheduleSwap(ctx context.Context, name string, when sdk.When, req *v1.SwapRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/chaos.v1.RegisterActor/Swap", name, when, req, opts...)
+}
+
+// EnqueueBreak calls Break as a job, at once or as the options say, and returns the
+// id of the job.
+func (l RegisterActorLater) EnqueueBreak(ctx context.Context, req *v1.BreakRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/chaos.v1.RegisterActor/Break", req, opts...)
+}
+
+// ScheduleBreak calls Break as an alarm, which replaces the one of that name.
+func (l RegisterActorLater) ScheduleBreak(ctx context.Context, name string, when sdk.When, req *v1.BreakRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/chaos.v1.RegisterActor/Break", name, when, req, opts...)
 }

@@ -88,6 +88,11 @@ func (UnimplementedComments) Code(context.Context, CommentsTurn, *v1.CommentsReq
 // CommentsTurn is what a method of [Comments] receives.
 type CommentsTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t CommentsTurn) Self() CommentsLater {
+	return CommentsLater{sdk.NewLater(t, "torture.comments.v1.Comments", t.ID())}
+}
+
 // CommentsView is what a view, a read-only method of [Comments], receives.
 type CommentsView struct{ sdk.StatelessView }
 
@@ -109,43 +114,113 @@ func RegisterComments(host sdk.Registrar, newComments func(context.Context, *Com
 
 // CommentsProxy calls one actor of type "torture.comments.v1.Comments".
 // It is a value, and safe for concurrent use.
-type CommentsProxy struct{ actor sdk.Ref }
+type CommentsProxy struct{ CommentsLater }
 
 // NewCommentsProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewCommentsProxy(caller sdk.Caller, id string) CommentsProxy {
-	return CommentsProxy{sdk.NewRef(caller, "torture.comments.v1.Comments", id)}
+	return CommentsProxy{CommentsLater{sdk.NewLater(caller, "torture.comments.v1.Comments", id)}}
 }
 
 // A block comment
 // with stars
 // and an end.
 func (p CommentsProxy) Do(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.CallOption) (*v1.CommentsRequest, error) {
-	return sdk.CallTurn[v1.CommentsRequest](ctx, p.actor, "/torture.comments.v1.Comments/Do", req, opts...)
+	return sdk.CallTurn[v1.CommentsRequest](ctx, p.CommentsLater.Ref, "/torture.comments.v1.Comments/Do", req, opts...)
 }
 
 // * A doc block. *
 func (p CommentsProxy) Stars(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.CallOption) (*v1.CommentsRequest, error) {
-	return sdk.CallTurn[v1.CommentsRequest](ctx, p.actor, "/torture.comments.v1.Comments/Stars", req, opts...)
+	return sdk.CallTurn[v1.CommentsRequest](ctx, p.CommentsLater.Ref, "/torture.comments.v1.Comments/Stars", req, opts...)
 }
 
 func (p CommentsProxy) Blank(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.CallOption) (*v1.CommentsRequest, error) {
-	return sdk.CallTurn[v1.CommentsRequest](ctx, p.actor, "/torture.comments.v1.Comments/Blank", req, opts...)
+	return sdk.CallTurn[v1.CommentsRequest](ctx, p.CommentsLater.Ref, "/torture.comments.v1.Comments/Blank", req, opts...)
 }
 
 // no space, then a directive
 // go:noinline
 func (p CommentsProxy) NoSpace(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.CallOption) (*v1.CommentsRequest, error) {
-	return sdk.CallTurn[v1.CommentsRequest](ctx, p.actor, "/torture.comments.v1.Comments/NoSpace", req, opts...)
+	return sdk.CallTurn[v1.CommentsRequest](ctx, p.CommentsLater.Ref, "/torture.comments.v1.Comments/NoSpace", req, opts...)
 }
 
 func (p CommentsProxy) Detached(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.CallOption) (*v1.CommentsRequest, error) {
-	return sdk.CallTurn[v1.CommentsRequest](ctx, p.actor, "/torture.comments.v1.Comments/Detached", req, opts...)
+	return sdk.CallTurn[v1.CommentsRequest](ctx, p.CommentsLater.Ref, "/torture.comments.v1.Comments/Detached", req, opts...)
 }
 
 // package main
 //
 // func main() {}
 func (p CommentsProxy) Code(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.CallOption) (*v1.CommentsRequest, error) {
-	return sdk.CallTurn[v1.CommentsRequest](ctx, p.actor, "/torture.comments.v1.Comments/Code", req, opts...)
+	return sdk.CallTurn[v1.CommentsRequest](ctx, p.CommentsLater.Ref, "/torture.comments.v1.Comments/Code", req, opts...)
+}
+
+// CommentsLater calls methods of one actor of type "torture.comments.v1.Comments" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type CommentsLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l CommentsLater) EnqueueDo(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.comments.v1.Comments/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l CommentsLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.CommentsRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.comments.v1.Comments/Do", name, when, req, opts...)
+}
+
+// EnqueueStars calls Stars as a job, at once or as the options say, and returns the
+// id of the job.
+func (l CommentsLater) EnqueueStars(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.comments.v1.Comments/Stars", req, opts...)
+}
+
+// ScheduleStars calls Stars as an alarm, which replaces the one of that name.
+func (l CommentsLater) ScheduleStars(ctx context.Context, name string, when sdk.When, req *v1.CommentsRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.comments.v1.Comments/Stars", name, when, req, opts...)
+}
+
+// EnqueueBlank calls Blank as a job, at once or as the options say, and returns the
+// id of the job.
+func (l CommentsLater) EnqueueBlank(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.comments.v1.Comments/Blank", req, opts...)
+}
+
+// ScheduleBlank calls Blank as an alarm, which replaces the one of that name.
+func (l CommentsLater) ScheduleBlank(ctx context.Context, name string, when sdk.When, req *v1.CommentsRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.comments.v1.Comments/Blank", name, when, req, opts...)
+}
+
+// EnqueueNoSpace calls NoSpace as a job, at once or as the options say, and returns the
+// id of the job.
+func (l CommentsLater) EnqueueNoSpace(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.comments.v1.Comments/NoSpace", req, opts...)
+}
+
+// ScheduleNoSpace calls NoSpace as an alarm, which replaces the one of that name.
+func (l CommentsLater) ScheduleNoSpace(ctx context.Context, name string, when sdk.When, req *v1.CommentsRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.comments.v1.Comments/NoSpace", name, when, req, opts...)
+}
+
+// EnqueueDetached calls Detached as a job, at once or as the options say, and returns the
+// id of the job.
+func (l CommentsLater) EnqueueDetached(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.comments.v1.Comments/Detached", req, opts...)
+}
+
+// ScheduleDetached calls Detached as an alarm, which replaces the one of that name.
+func (l CommentsLater) ScheduleDetached(ctx context.Context, name string, when sdk.When, req *v1.CommentsRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.comments.v1.Comments/Detached", name, when, req, opts...)
+}
+
+// EnqueueCode calls Code as a job, at once or as the options say, and returns the
+// id of the job.
+func (l CommentsLater) EnqueueCode(ctx context.Context, req *v1.CommentsRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.comments.v1.Comments/Code", req, opts...)
+}
+
+// ScheduleCode calls Code as an alarm, which replaces the one of that name.
+func (l CommentsLater) ScheduleCode(ctx context.Context, name string, when sdk.When, req *v1.CommentsRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.comments.v1.Comments/Code", name, when, req, opts...)
 }

@@ -56,6 +56,11 @@ func (UnimplementedOld) Told(context.Context, OldTurn, *v1.OldRequest) (*v1.OldR
 // OldTurn is what a method of [Old] receives.
 type OldTurn struct{ sdk.Turn[*v1.OldState] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t OldTurn) Self() OldLater {
+	return OldLater{sdk.NewLater(t, "torture.deprecated.v1.Old", t.ID())}
+}
+
 // OldView is what a view, a read-only method of [Old], receives.
 type OldView struct{ sdk.View[*v1.OldState] }
 
@@ -78,33 +83,69 @@ func RegisterOld(host sdk.Registrar, newOld func(context.Context, *OldActivation
 // It is a value, and safe for concurrent use.
 //
 // Deprecated: Do not use.
-type OldProxy struct{ actor sdk.Ref }
+type OldProxy struct{ OldLater }
 
 // NewOldProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 //
 // Deprecated: Do not use.
 func NewOldProxy(caller sdk.Caller, id string) OldProxy {
-	return OldProxy{sdk.NewRef(caller, "torture.deprecated.v1.Old", id)}
+	return OldProxy{OldLater{sdk.NewLater(caller, "torture.deprecated.v1.Old", id)}}
 }
 
 // Do does.
 //
 // Deprecated: Do not use.
 func (p OldProxy) Do(ctx context.Context, req *v1.OldRequest, opts ...sdk.CallOption) (*v1.OldRequest, error) {
-	return sdk.CallTurn[v1.OldRequest](ctx, p.actor, "/torture.deprecated.v1.Old/Do", req, opts...)
+	return sdk.CallTurn[v1.OldRequest](ctx, p.OldLater.Ref, "/torture.deprecated.v1.Old/Do", req, opts...)
 }
 
 // Deprecated: Do not use.
 func (p OldProxy) Bare(ctx context.Context, req *v1.OldRequest, opts ...sdk.CallOption) (*v1.OldRequest, error) {
-	return sdk.CallView[v1.OldRequest](ctx, p.actor, "/torture.deprecated.v1.Old/Bare", req, opts...)
+	return sdk.CallView[v1.OldRequest](ctx, p.OldLater.Ref, "/torture.deprecated.v1.Old/Bare", req, opts...)
 }
 
 // Told says so itself.
 //
 // Deprecated: use Do.
 func (p OldProxy) Told(ctx context.Context, req *v1.OldRequest, opts ...sdk.CallOption) (*v1.OldRequest, error) {
-	return sdk.CallTurn[v1.OldRequest](ctx, p.actor, "/torture.deprecated.v1.Old/Told", req, opts...)
+	return sdk.CallTurn[v1.OldRequest](ctx, p.OldLater.Ref, "/torture.deprecated.v1.Old/Told", req, opts...)
+}
+
+// OldLater calls methods of one actor of type "torture.deprecated.v1.Old" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+//
+// Deprecated: Do not use.
+type OldLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+//
+// Deprecated: Do not use.
+func (l OldLater) EnqueueDo(ctx context.Context, req *v1.OldRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.deprecated.v1.Old/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+//
+// Deprecated: Do not use.
+func (l OldLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.OldRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.deprecated.v1.Old/Do", name, when, req, opts...)
+}
+
+// EnqueueTold calls Told as a job, at once or as the options say, and returns the
+// id of the job.
+//
+// Deprecated: use Do.
+func (l OldLater) EnqueueTold(ctx context.Context, req *v1.OldRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.deprecated.v1.Old/Told", req, opts...)
+}
+
+// ScheduleTold calls Told as an alarm, which replaces the one of that name.
+//
+// Deprecated: use Do.
+func (l OldLater) ScheduleTold(ctx context.Context, name string, when sdk.When, req *v1.OldRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.deprecated.v1.Old/Told", name, when, req, opts...)
 }
 
 // Told is an actor whose author says what to use instead.
@@ -125,6 +166,11 @@ type UnimplementedTold struct{}
 // ToldTurn is what a method of [Told] receives.
 type ToldTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t ToldTurn) Self() ToldLater {
+	return ToldLater{sdk.NewLater(t, "torture.deprecated.v1.Told", t.ID())}
+}
+
 // ToldView is what a view, a read-only method of [Told], receives.
 type ToldView struct{ sdk.StatelessView }
 
@@ -143,12 +189,18 @@ func RegisterTold(host sdk.Registrar, newTold func(context.Context, *ToldActivat
 // It is a value, and safe for concurrent use.
 //
 // Deprecated: use another actor.
-type ToldProxy struct{ actor sdk.Ref }
+type ToldProxy struct{ ToldLater }
 
 // NewToldProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 //
 // Deprecated: use another actor.
 func NewToldProxy(caller sdk.Caller, id string) ToldProxy {
-	return ToldProxy{sdk.NewRef(caller, "torture.deprecated.v1.Told", id)}
+	return ToldProxy{ToldLater{sdk.NewLater(caller, "torture.deprecated.v1.Told", id)}}
 }
+
+// ToldLater calls methods of one actor of type "torture.deprecated.v1.Told" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+//
+// Deprecated: use another actor.
+type ToldLater struct{ sdk.Later }

@@ -77,6 +77,11 @@ func (UnimplementedSnakeCase_2Actor) ALL_CAPS(context.Context, SnakeCase_2ActorT
 // SnakeCase_2ActorTurn is what a method of [SnakeCase_2Actor] receives.
 type SnakeCase_2ActorTurn struct{ sdk.Turn[*v1.State_2D] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t SnakeCase_2ActorTurn) Self() SnakeCase_2ActorLater {
+	return SnakeCase_2ActorLater{sdk.NewLater(t, "torture.digits.v1.snake_case_2_actor", t.ID())}
+}
+
 // SnakeCase_2ActorView is what a view, a read-only method of [SnakeCase_2Actor], receives.
 type SnakeCase_2ActorView struct{ sdk.View[*v1.State_2D] }
 
@@ -102,52 +107,166 @@ func RegisterSnakeCase_2Actor(host sdk.Registrar, newSnakeCase_2Actor func(conte
 
 // SnakeCase_2ActorProxy calls one actor of type "torture.digits.v1.snake_case_2_actor".
 // It is a value, and safe for concurrent use.
-type SnakeCase_2ActorProxy struct{ actor sdk.Ref }
+type SnakeCase_2ActorProxy struct{ SnakeCase_2ActorLater }
 
 // NewSnakeCase_2ActorProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewSnakeCase_2ActorProxy(caller sdk.Caller, id string) SnakeCase_2ActorProxy {
-	return SnakeCase_2ActorProxy{sdk.NewRef(caller, "torture.digits.v1.snake_case_2_actor", id)}
+	return SnakeCase_2ActorProxy{SnakeCase_2ActorLater{sdk.NewLater(caller, "torture.digits.v1.snake_case_2_actor", id)}}
 }
 
 func (p SnakeCase_2ActorProxy) GetValue_2(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/get_value_2", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/get_value_2", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) Get3D(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/Get3D", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/Get3D", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) X(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/x", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/x", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) HTTPGet(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/HTTPGet", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/HTTPGet", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) A1B2(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/a1b2", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/a1b2", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) Foo_Bar(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/foo__bar", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/foo__bar", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) Trailing_(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/trailing_", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/trailing_", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) Under_Score(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/Under_Score", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/Under_Score", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) XPrivate(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/_private", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/_private", req, opts...)
 }
 
 func (p SnakeCase_2ActorProxy) ALL_CAPS(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1.snake_case_2_actor/ALL_CAPS", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SnakeCase_2ActorLater.Ref, "/torture.digits.v1.snake_case_2_actor/ALL_CAPS", req, opts...)
+}
+
+// SnakeCase_2ActorLater calls methods of one actor of type "torture.digits.v1.snake_case_2_actor" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type SnakeCase_2ActorLater struct{ sdk.Later }
+
+// EnqueueGetValue_2 calls GetValue_2 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueGetValue_2(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/get_value_2", req, opts...)
+}
+
+// ScheduleGetValue_2 calls GetValue_2 as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleGetValue_2(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/get_value_2", name, when, req, opts...)
+}
+
+// EnqueueGet3D calls Get3D as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueGet3D(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/Get3D", req, opts...)
+}
+
+// ScheduleGet3D calls Get3D as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleGet3D(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/Get3D", name, when, req, opts...)
+}
+
+// EnqueueX calls X as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueX(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/x", req, opts...)
+}
+
+// ScheduleX calls X as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleX(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/x", name, when, req, opts...)
+}
+
+// EnqueueHTTPGet calls HTTPGet as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueHTTPGet(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/HTTPGet", req, opts...)
+}
+
+// ScheduleHTTPGet calls HTTPGet as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleHTTPGet(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/HTTPGet", name, when, req, opts...)
+}
+
+// EnqueueA1B2 calls A1B2 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueA1B2(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/a1b2", req, opts...)
+}
+
+// ScheduleA1B2 calls A1B2 as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleA1B2(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/a1b2", name, when, req, opts...)
+}
+
+// EnqueueFoo_Bar calls Foo_Bar as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueFoo_Bar(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/foo__bar", req, opts...)
+}
+
+// ScheduleFoo_Bar calls Foo_Bar as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleFoo_Bar(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/foo__bar", name, when, req, opts...)
+}
+
+// EnqueueTrailing_ calls Trailing_ as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueTrailing_(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/trailing_", req, opts...)
+}
+
+// ScheduleTrailing_ calls Trailing_ as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleTrailing_(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/trailing_", name, when, req, opts...)
+}
+
+// EnqueueUnder_Score calls Under_Score as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueUnder_Score(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/Under_Score", req, opts...)
+}
+
+// ScheduleUnder_Score calls Under_Score as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleUnder_Score(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/Under_Score", name, when, req, opts...)
+}
+
+// EnqueueXPrivate calls XPrivate as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueXPrivate(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/_private", req, opts...)
+}
+
+// ScheduleXPrivate calls XPrivate as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleXPrivate(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/_private", name, when, req, opts...)
+}
+
+// EnqueueALL_CAPS calls ALL_CAPS as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SnakeCase_2ActorLater) EnqueueALL_CAPS(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/ALL_CAPS", req, opts...)
+}
+
+// ScheduleALL_CAPS calls ALL_CAPS as an alarm, which replaces the one of that name.
+func (l SnakeCase_2ActorLater) ScheduleALL_CAPS(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1.snake_case_2_actor/ALL_CAPS", name, when, req, opts...)
 }
 
 // To write an actor of type "3", implement X3Actor
@@ -167,6 +286,11 @@ func (UnimplementedX3Actor) X4(context.Context, X3ActorTurn, *v11.Word) (*v11.Wo
 // X3ActorTurn is what a method of [X3Actor] receives.
 type X3ActorTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t X3ActorTurn) Self() X3ActorLater {
+	return X3ActorLater{sdk.NewLater(t, "3", t.ID())}
+}
+
 // X3ActorView is what a view, a read-only method of [X3Actor], receives.
 type X3ActorView struct{ sdk.StatelessView }
 
@@ -183,14 +307,29 @@ func RegisterX3Actor(host sdk.Registrar, newX3Actor func(context.Context, *X3Act
 
 // X3ActorProxy calls one actor of type "3".
 // It is a value, and safe for concurrent use.
-type X3ActorProxy struct{ actor sdk.Ref }
+type X3ActorProxy struct{ X3ActorLater }
 
 // NewX3ActorProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewX3ActorProxy(caller sdk.Caller, id string) X3ActorProxy {
-	return X3ActorProxy{sdk.NewRef(caller, "3", id)}
+	return X3ActorProxy{X3ActorLater{sdk.NewLater(caller, "3", id)}}
 }
 
 func (p X3ActorProxy) X4(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.digits.v1._3Actor/_4", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.X3ActorLater.Ref, "/torture.digits.v1._3Actor/_4", req, opts...)
+}
+
+// X3ActorLater calls methods of one actor of type "3" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type X3ActorLater struct{ sdk.Later }
+
+// EnqueueX4 calls X4 as a job, at once or as the options say, and returns the
+// id of the job.
+func (l X3ActorLater) EnqueueX4(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.digits.v1._3Actor/_4", req, opts...)
+}
+
+// ScheduleX4 calls X4 as an alarm, which replaces the one of that name.
+func (l X3ActorLater) ScheduleX4(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.digits.v1._3Actor/_4", name, when, req, opts...)
 }

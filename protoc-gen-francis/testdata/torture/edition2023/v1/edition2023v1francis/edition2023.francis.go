@@ -36,6 +36,11 @@ func (UnimplementedEdition2023) Look(context.Context, Edition2023View, *v1.Editi
 // Edition2023Turn is what a method of [Edition2023] receives.
 type Edition2023Turn struct{ sdk.Turn[*v1.Edition2023State] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t Edition2023Turn) Self() Edition2023Later {
+	return Edition2023Later{sdk.NewLater(t, "edition2023", t.ID())}
+}
+
 // Edition2023View is what a view, a read-only method of [Edition2023], receives.
 type Edition2023View struct{ sdk.View[*v1.Edition2023State] }
 
@@ -53,18 +58,33 @@ func RegisterEdition2023(host sdk.Registrar, newEdition2023 func(context.Context
 
 // Edition2023Proxy calls one actor of type "edition2023".
 // It is a value, and safe for concurrent use.
-type Edition2023Proxy struct{ actor sdk.Ref }
+type Edition2023Proxy struct{ Edition2023Later }
 
 // NewEdition2023Proxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewEdition2023Proxy(caller sdk.Caller, id string) Edition2023Proxy {
-	return Edition2023Proxy{sdk.NewRef(caller, "edition2023", id)}
+	return Edition2023Proxy{Edition2023Later{sdk.NewLater(caller, "edition2023", id)}}
 }
 
 func (p Edition2023Proxy) Do(ctx context.Context, req *v1.Edition2023Request, opts ...sdk.CallOption) (*v1.Edition2023Reply, error) {
-	return sdk.CallTurn[v1.Edition2023Reply](ctx, p.actor, "/torture.edition2023.v1.Edition2023/Do", req, opts...)
+	return sdk.CallTurn[v1.Edition2023Reply](ctx, p.Edition2023Later.Ref, "/torture.edition2023.v1.Edition2023/Do", req, opts...)
 }
 
 func (p Edition2023Proxy) Look(ctx context.Context, req *v1.Edition2023Request, opts ...sdk.CallOption) (*v1.Edition2023Reply, error) {
-	return sdk.CallView[v1.Edition2023Reply](ctx, p.actor, "/torture.edition2023.v1.Edition2023/Look", req, opts...)
+	return sdk.CallView[v1.Edition2023Reply](ctx, p.Edition2023Later.Ref, "/torture.edition2023.v1.Edition2023/Look", req, opts...)
+}
+
+// Edition2023Later calls methods of one actor of type "edition2023" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type Edition2023Later struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l Edition2023Later) EnqueueDo(ctx context.Context, req *v1.Edition2023Request, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.edition2023.v1.Edition2023/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l Edition2023Later) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.Edition2023Request, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.edition2023.v1.Edition2023/Do", name, when, req, opts...)
 }

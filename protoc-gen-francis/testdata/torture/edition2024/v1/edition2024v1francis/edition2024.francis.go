@@ -36,6 +36,11 @@ func (UnimplementedEdition2024) Look(context.Context, Edition2024View, *v1.Editi
 // Edition2024Turn is what a method of [Edition2024] receives.
 type Edition2024Turn struct{ sdk.Turn[*v1.Edition2024State] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t Edition2024Turn) Self() Edition2024Later {
+	return Edition2024Later{sdk.NewLater(t, "edition2024", t.ID())}
+}
+
 // Edition2024View is what a view, a read-only method of [Edition2024], receives.
 type Edition2024View struct{ sdk.View[*v1.Edition2024State] }
 
@@ -53,18 +58,33 @@ func RegisterEdition2024(host sdk.Registrar, newEdition2024 func(context.Context
 
 // Edition2024Proxy calls one actor of type "edition2024".
 // It is a value, and safe for concurrent use.
-type Edition2024Proxy struct{ actor sdk.Ref }
+type Edition2024Proxy struct{ Edition2024Later }
 
 // NewEdition2024Proxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewEdition2024Proxy(caller sdk.Caller, id string) Edition2024Proxy {
-	return Edition2024Proxy{sdk.NewRef(caller, "edition2024", id)}
+	return Edition2024Proxy{Edition2024Later{sdk.NewLater(caller, "edition2024", id)}}
 }
 
 func (p Edition2024Proxy) Do(ctx context.Context, req *v1.Edition2024Request, opts ...sdk.CallOption) (*v1.Edition2024Reply, error) {
-	return sdk.CallTurn[v1.Edition2024Reply](ctx, p.actor, "/torture.edition2024.v1.Edition2024/Do", req, opts...)
+	return sdk.CallTurn[v1.Edition2024Reply](ctx, p.Edition2024Later.Ref, "/torture.edition2024.v1.Edition2024/Do", req, opts...)
 }
 
 func (p Edition2024Proxy) Look(ctx context.Context, req *v1.Edition2024Request, opts ...sdk.CallOption) (*v1.Edition2024Reply, error) {
-	return sdk.CallView[v1.Edition2024Reply](ctx, p.actor, "/torture.edition2024.v1.Edition2024/Look", req, opts...)
+	return sdk.CallView[v1.Edition2024Reply](ctx, p.Edition2024Later.Ref, "/torture.edition2024.v1.Edition2024/Look", req, opts...)
+}
+
+// Edition2024Later calls methods of one actor of type "edition2024" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type Edition2024Later struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l Edition2024Later) EnqueueDo(ctx context.Context, req *v1.Edition2024Request, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.edition2024.v1.Edition2024/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l Edition2024Later) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.Edition2024Request, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.edition2024.v1.Edition2024/Do", name, when, req, opts...)
 }

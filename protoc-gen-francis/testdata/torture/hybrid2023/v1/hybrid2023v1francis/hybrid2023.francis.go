@@ -36,6 +36,11 @@ func (UnimplementedHybrid2023) Look(context.Context, Hybrid2023View, *v1.Hybrid2
 // Hybrid2023Turn is what a method of [Hybrid2023] receives.
 type Hybrid2023Turn struct{ sdk.Turn[*v1.Hybrid2023State] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t Hybrid2023Turn) Self() Hybrid2023Later {
+	return Hybrid2023Later{sdk.NewLater(t, "hybrid2023", t.ID())}
+}
+
 // Hybrid2023View is what a view, a read-only method of [Hybrid2023], receives.
 type Hybrid2023View struct{ sdk.View[*v1.Hybrid2023State] }
 
@@ -53,18 +58,33 @@ func RegisterHybrid2023(host sdk.Registrar, newHybrid2023 func(context.Context, 
 
 // Hybrid2023Proxy calls one actor of type "hybrid2023".
 // It is a value, and safe for concurrent use.
-type Hybrid2023Proxy struct{ actor sdk.Ref }
+type Hybrid2023Proxy struct{ Hybrid2023Later }
 
 // NewHybrid2023Proxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewHybrid2023Proxy(caller sdk.Caller, id string) Hybrid2023Proxy {
-	return Hybrid2023Proxy{sdk.NewRef(caller, "hybrid2023", id)}
+	return Hybrid2023Proxy{Hybrid2023Later{sdk.NewLater(caller, "hybrid2023", id)}}
 }
 
 func (p Hybrid2023Proxy) Do(ctx context.Context, req *v1.Hybrid2023Request, opts ...sdk.CallOption) (*v1.Hybrid2023Reply, error) {
-	return sdk.CallTurn[v1.Hybrid2023Reply](ctx, p.actor, "/torture.hybrid2023.v1.Hybrid2023/Do", req, opts...)
+	return sdk.CallTurn[v1.Hybrid2023Reply](ctx, p.Hybrid2023Later.Ref, "/torture.hybrid2023.v1.Hybrid2023/Do", req, opts...)
 }
 
 func (p Hybrid2023Proxy) Look(ctx context.Context, req *v1.Hybrid2023Request, opts ...sdk.CallOption) (*v1.Hybrid2023Reply, error) {
-	return sdk.CallView[v1.Hybrid2023Reply](ctx, p.actor, "/torture.hybrid2023.v1.Hybrid2023/Look", req, opts...)
+	return sdk.CallView[v1.Hybrid2023Reply](ctx, p.Hybrid2023Later.Ref, "/torture.hybrid2023.v1.Hybrid2023/Look", req, opts...)
+}
+
+// Hybrid2023Later calls methods of one actor of type "hybrid2023" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type Hybrid2023Later struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l Hybrid2023Later) EnqueueDo(ctx context.Context, req *v1.Hybrid2023Request, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.hybrid2023.v1.Hybrid2023/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l Hybrid2023Later) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.Hybrid2023Request, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.hybrid2023.v1.Hybrid2023/Do", name, when, req, opts...)
 }

@@ -36,6 +36,11 @@ func (UnimplementedHybrid2024) Look(context.Context, Hybrid2024View, *v1.Hybrid2
 // Hybrid2024Turn is what a method of [Hybrid2024] receives.
 type Hybrid2024Turn struct{ sdk.Turn[*v1.Hybrid2024State] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t Hybrid2024Turn) Self() Hybrid2024Later {
+	return Hybrid2024Later{sdk.NewLater(t, "hybrid2024", t.ID())}
+}
+
 // Hybrid2024View is what a view, a read-only method of [Hybrid2024], receives.
 type Hybrid2024View struct{ sdk.View[*v1.Hybrid2024State] }
 
@@ -53,18 +58,33 @@ func RegisterHybrid2024(host sdk.Registrar, newHybrid2024 func(context.Context, 
 
 // Hybrid2024Proxy calls one actor of type "hybrid2024".
 // It is a value, and safe for concurrent use.
-type Hybrid2024Proxy struct{ actor sdk.Ref }
+type Hybrid2024Proxy struct{ Hybrid2024Later }
 
 // NewHybrid2024Proxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewHybrid2024Proxy(caller sdk.Caller, id string) Hybrid2024Proxy {
-	return Hybrid2024Proxy{sdk.NewRef(caller, "hybrid2024", id)}
+	return Hybrid2024Proxy{Hybrid2024Later{sdk.NewLater(caller, "hybrid2024", id)}}
 }
 
 func (p Hybrid2024Proxy) Do(ctx context.Context, req *v1.Hybrid2024Request, opts ...sdk.CallOption) (*v1.Hybrid2024Reply, error) {
-	return sdk.CallTurn[v1.Hybrid2024Reply](ctx, p.actor, "/torture.hybrid2024.v1.Hybrid2024/Do", req, opts...)
+	return sdk.CallTurn[v1.Hybrid2024Reply](ctx, p.Hybrid2024Later.Ref, "/torture.hybrid2024.v1.Hybrid2024/Do", req, opts...)
 }
 
 func (p Hybrid2024Proxy) Look(ctx context.Context, req *v1.Hybrid2024Request, opts ...sdk.CallOption) (*v1.Hybrid2024Reply, error) {
-	return sdk.CallView[v1.Hybrid2024Reply](ctx, p.actor, "/torture.hybrid2024.v1.Hybrid2024/Look", req, opts...)
+	return sdk.CallView[v1.Hybrid2024Reply](ctx, p.Hybrid2024Later.Ref, "/torture.hybrid2024.v1.Hybrid2024/Look", req, opts...)
+}
+
+// Hybrid2024Later calls methods of one actor of type "hybrid2024" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type Hybrid2024Later struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l Hybrid2024Later) EnqueueDo(ctx context.Context, req *v1.Hybrid2024Request, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.hybrid2024.v1.Hybrid2024/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l Hybrid2024Later) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.Hybrid2024Request, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.hybrid2024.v1.Hybrid2024/Do", name, when, req, opts...)
 }

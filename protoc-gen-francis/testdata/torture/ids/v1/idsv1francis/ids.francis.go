@@ -66,6 +66,11 @@ func (UnimplementedIds) Hidden(context.Context, IdsTurn, *v1.TextRequest) (*v1.I
 // IdsTurn is what a method of [Ids] receives.
 type IdsTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t IdsTurn) Self() IdsLater {
+	return IdsLater{sdk.NewLater(t, "ids", t.ID())}
+}
+
 // IdsView is what a view, a read-only method of [Ids], receives.
 type IdsView struct{ sdk.StatelessView }
 
@@ -89,42 +94,134 @@ func RegisterIds(host sdk.Registrar, newIds func(context.Context, *IdsActivation
 
 // IdsProxy calls one actor of type "ids".
 // It is a value, and safe for concurrent use.
-type IdsProxy struct{ actor sdk.Ref }
+type IdsProxy struct{ IdsLater }
 
 // NewIdsProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewIdsProxy(caller sdk.Caller, id string) IdsProxy {
-	return IdsProxy{sdk.NewRef(caller, "ids", id)}
+	return IdsProxy{IdsLater{sdk.NewLater(caller, "ids", id)}}
 }
 
 func (p IdsProxy) Text(ctx context.Context, req *v1.TextRequest, opts ...sdk.CallOption) (*v1.IdsReply, error) {
-	return sdk.CallTurn[v1.IdsReply](ctx, p.actor, "/torture.ids.v1.Ids/Text", req, opts...)
+	return sdk.CallTurn[v1.IdsReply](ctx, p.IdsLater.Ref, "/torture.ids.v1.Ids/Text", req, opts...)
 }
 
 func (p IdsProxy) Small(ctx context.Context, req *v1.SmallRequest, opts ...sdk.CallOption) (*v1.IdsReply, error) {
-	return sdk.CallTurn[v1.IdsReply](ctx, p.actor, "/torture.ids.v1.Ids/Small", req, opts...)
+	return sdk.CallTurn[v1.IdsReply](ctx, p.IdsLater.Ref, "/torture.ids.v1.Ids/Small", req, opts...)
 }
 
 func (p IdsProxy) Big(ctx context.Context, req *v1.BigRequest, opts ...sdk.CallOption) (*v1.IdsReply, error) {
-	return sdk.CallTurn[v1.IdsReply](ctx, p.actor, "/torture.ids.v1.Ids/Big", req, opts...)
+	return sdk.CallTurn[v1.IdsReply](ctx, p.IdsLater.Ref, "/torture.ids.v1.Ids/Big", req, opts...)
 }
 
 func (p IdsProxy) Signed(ctx context.Context, req *v1.SignedRequest, opts ...sdk.CallOption) (*v1.IdsReply, error) {
-	return sdk.CallTurn[v1.IdsReply](ctx, p.actor, "/torture.ids.v1.Ids/Signed", req, opts...)
+	return sdk.CallTurn[v1.IdsReply](ctx, p.IdsLater.Ref, "/torture.ids.v1.Ids/Signed", req, opts...)
 }
 
 func (p IdsProxy) Fixed(ctx context.Context, req *v1.FixedRequest, opts ...sdk.CallOption) (*v1.IdsReply, error) {
-	return sdk.CallTurn[v1.IdsReply](ctx, p.actor, "/torture.ids.v1.Ids/Fixed", req, opts...)
+	return sdk.CallTurn[v1.IdsReply](ctx, p.IdsLater.Ref, "/torture.ids.v1.Ids/Fixed", req, opts...)
 }
 
 func (p IdsProxy) Maybe(ctx context.Context, req *v1.MaybeRequest, opts ...sdk.CallOption) (*v1.IdsReply, error) {
-	return sdk.CallTurn[v1.IdsReply](ctx, p.actor, "/torture.ids.v1.Ids/Maybe", req, opts...)
+	return sdk.CallTurn[v1.IdsReply](ctx, p.IdsLater.Ref, "/torture.ids.v1.Ids/Maybe", req, opts...)
 }
 
 func (p IdsProxy) MaybeNumber(ctx context.Context, req *v1.MaybeNumberRequest, opts ...sdk.CallOption) (*v1.IdsReply, error) {
-	return sdk.CallTurn[v1.IdsReply](ctx, p.actor, "/torture.ids.v1.Ids/MaybeNumber", req, opts...)
+	return sdk.CallTurn[v1.IdsReply](ctx, p.IdsLater.Ref, "/torture.ids.v1.Ids/MaybeNumber", req, opts...)
 }
 
 func (p IdsProxy) Hidden(ctx context.Context, req *v1.TextRequest, opts ...sdk.CallOption) (*v1.IdsReply, error) {
-	return sdk.CallTurn[v1.IdsReply](ctx, p.actor, "/torture.ids.v1.Ids/Hidden", req, opts...)
+	return sdk.CallTurn[v1.IdsReply](ctx, p.IdsLater.Ref, "/torture.ids.v1.Ids/Hidden", req, opts...)
+}
+
+// IdsLater calls methods of one actor of type "ids" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type IdsLater struct{ sdk.Later }
+
+// EnqueueText calls Text as a job, at once or as the options say, and returns the
+// id of the job.
+func (l IdsLater) EnqueueText(ctx context.Context, req *v1.TextRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.ids.v1.Ids/Text", req, opts...)
+}
+
+// ScheduleText calls Text as an alarm, which replaces the one of that name.
+func (l IdsLater) ScheduleText(ctx context.Context, name string, when sdk.When, req *v1.TextRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.ids.v1.Ids/Text", name, when, req, opts...)
+}
+
+// EnqueueSmall calls Small as a job, at once or as the options say, and returns the
+// id of the job.
+func (l IdsLater) EnqueueSmall(ctx context.Context, req *v1.SmallRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.ids.v1.Ids/Small", req, opts...)
+}
+
+// ScheduleSmall calls Small as an alarm, which replaces the one of that name.
+func (l IdsLater) ScheduleSmall(ctx context.Context, name string, when sdk.When, req *v1.SmallRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.ids.v1.Ids/Small", name, when, req, opts...)
+}
+
+// EnqueueBig calls Big as a job, at once or as the options say, and returns the
+// id of the job.
+func (l IdsLater) EnqueueBig(ctx context.Context, req *v1.BigRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.ids.v1.Ids/Big", req, opts...)
+}
+
+// ScheduleBig calls Big as an alarm, which replaces the one of that name.
+func (l IdsLater) ScheduleBig(ctx context.Context, name string, when sdk.When, req *v1.BigRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.ids.v1.Ids/Big", name, when, req, opts...)
+}
+
+// EnqueueSigned calls Signed as a job, at once or as the options say, and returns the
+// id of the job.
+func (l IdsLater) EnqueueSigned(ctx context.Context, req *v1.SignedRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.ids.v1.Ids/Signed", req, opts...)
+}
+
+// ScheduleSigned calls Signed as an alarm, which replaces the one of that name.
+func (l IdsLater) ScheduleSigned(ctx context.Context, name string, when sdk.When, req *v1.SignedRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.ids.v1.Ids/Signed", name, when, req, opts...)
+}
+
+// EnqueueFixed calls Fixed as a job, at once or as the options say, and returns the
+// id of the job.
+func (l IdsLater) EnqueueFixed(ctx context.Context, req *v1.FixedRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.ids.v1.Ids/Fixed", req, opts...)
+}
+
+// ScheduleFixed calls Fixed as an alarm, which replaces the one of that name.
+func (l IdsLater) ScheduleFixed(ctx context.Context, name string, when sdk.When, req *v1.FixedRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.ids.v1.Ids/Fixed", name, when, req, opts...)
+}
+
+// EnqueueMaybe calls Maybe as a job, at once or as the options say, and returns the
+// id of the job.
+func (l IdsLater) EnqueueMaybe(ctx context.Context, req *v1.MaybeRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.ids.v1.Ids/Maybe", req, opts...)
+}
+
+// ScheduleMaybe calls Maybe as an alarm, which replaces the one of that name.
+func (l IdsLater) ScheduleMaybe(ctx context.Context, name string, when sdk.When, req *v1.MaybeRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.ids.v1.Ids/Maybe", name, when, req, opts...)
+}
+
+// EnqueueMaybeNumber calls MaybeNumber as a job, at once or as the options say, and returns the
+// id of the job.
+func (l IdsLater) EnqueueMaybeNumber(ctx context.Context, req *v1.MaybeNumberRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.ids.v1.Ids/MaybeNumber", req, opts...)
+}
+
+// ScheduleMaybeNumber calls MaybeNumber as an alarm, which replaces the one of that name.
+func (l IdsLater) ScheduleMaybeNumber(ctx context.Context, name string, when sdk.When, req *v1.MaybeNumberRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.ids.v1.Ids/MaybeNumber", name, when, req, opts...)
+}
+
+// EnqueueHidden calls Hidden as a job, at once or as the options say, and returns the
+// id of the job.
+func (l IdsLater) EnqueueHidden(ctx context.Context, req *v1.TextRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.ids.v1.Ids/Hidden", req, opts...)
+}
+
+// ScheduleHidden calls Hidden as an alarm, which replaces the one of that name.
+func (l IdsLater) ScheduleHidden(ctx context.Context, name string, when sdk.When, req *v1.TextRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.ids.v1.Ids/Hidden", name, when, req, opts...)
 }

@@ -35,6 +35,11 @@ type NestedTurn struct {
 	sdk.Turn[*v1.Outer_Middle_State]
 }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t NestedTurn) Self() NestedLater {
+	return NestedLater{sdk.NewLater(t, "nested", t.ID())}
+}
+
 // NestedView is what a view, a read-only method of [Nested], receives.
 type NestedView struct {
 	sdk.View[*v1.Outer_Middle_State]
@@ -53,14 +58,29 @@ func RegisterNested(host sdk.Registrar, newNested func(context.Context, *NestedA
 
 // NestedProxy calls one actor of type "nested".
 // It is a value, and safe for concurrent use.
-type NestedProxy struct{ actor sdk.Ref }
+type NestedProxy struct{ NestedLater }
 
 // NewNestedProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewNestedProxy(caller sdk.Caller, id string) NestedProxy {
-	return NestedProxy{sdk.NewRef(caller, "nested", id)}
+	return NestedProxy{NestedLater{sdk.NewLater(caller, "nested", id)}}
 }
 
 func (p NestedProxy) Do(ctx context.Context, req *v1.Outer_Middle_Request, opts ...sdk.CallOption) (*v1.Outer_MiddleReplyMessage, error) {
-	return sdk.CallTurn[v1.Outer_MiddleReplyMessage](ctx, p.actor, "/torture.nested.v1.Nested/Do", req, opts...)
+	return sdk.CallTurn[v1.Outer_MiddleReplyMessage](ctx, p.NestedLater.Ref, "/torture.nested.v1.Nested/Do", req, opts...)
+}
+
+// NestedLater calls methods of one actor of type "nested" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type NestedLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l NestedLater) EnqueueDo(ctx context.Context, req *v1.Outer_Middle_Request, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.nested.v1.Nested/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l NestedLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.Outer_Middle_Request, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.nested.v1.Nested/Do", name, when, req, opts...)
 }

@@ -36,6 +36,11 @@ func (UnimplementedOpaque2023) Look(context.Context, Opaque2023View, *v1.Opaque2
 // Opaque2023Turn is what a method of [Opaque2023] receives.
 type Opaque2023Turn struct{ sdk.Turn[*v1.Opaque2023State] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t Opaque2023Turn) Self() Opaque2023Later {
+	return Opaque2023Later{sdk.NewLater(t, "opaque2023", t.ID())}
+}
+
 // Opaque2023View is what a view, a read-only method of [Opaque2023], receives.
 type Opaque2023View struct{ sdk.View[*v1.Opaque2023State] }
 
@@ -53,18 +58,33 @@ func RegisterOpaque2023(host sdk.Registrar, newOpaque2023 func(context.Context, 
 
 // Opaque2023Proxy calls one actor of type "opaque2023".
 // It is a value, and safe for concurrent use.
-type Opaque2023Proxy struct{ actor sdk.Ref }
+type Opaque2023Proxy struct{ Opaque2023Later }
 
 // NewOpaque2023Proxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewOpaque2023Proxy(caller sdk.Caller, id string) Opaque2023Proxy {
-	return Opaque2023Proxy{sdk.NewRef(caller, "opaque2023", id)}
+	return Opaque2023Proxy{Opaque2023Later{sdk.NewLater(caller, "opaque2023", id)}}
 }
 
 func (p Opaque2023Proxy) Do(ctx context.Context, req *v1.Opaque2023Request, opts ...sdk.CallOption) (*v1.Opaque2023Reply, error) {
-	return sdk.CallTurn[v1.Opaque2023Reply](ctx, p.actor, "/torture.opaque2023.v1.Opaque2023/Do", req, opts...)
+	return sdk.CallTurn[v1.Opaque2023Reply](ctx, p.Opaque2023Later.Ref, "/torture.opaque2023.v1.Opaque2023/Do", req, opts...)
 }
 
 func (p Opaque2023Proxy) Look(ctx context.Context, req *v1.Opaque2023Request, opts ...sdk.CallOption) (*v1.Opaque2023Reply, error) {
-	return sdk.CallView[v1.Opaque2023Reply](ctx, p.actor, "/torture.opaque2023.v1.Opaque2023/Look", req, opts...)
+	return sdk.CallView[v1.Opaque2023Reply](ctx, p.Opaque2023Later.Ref, "/torture.opaque2023.v1.Opaque2023/Look", req, opts...)
+}
+
+// Opaque2023Later calls methods of one actor of type "opaque2023" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type Opaque2023Later struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l Opaque2023Later) EnqueueDo(ctx context.Context, req *v1.Opaque2023Request, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.opaque2023.v1.Opaque2023/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l Opaque2023Later) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.Opaque2023Request, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.opaque2023.v1.Opaque2023/Do", name, when, req, opts...)
 }

@@ -36,6 +36,11 @@ func (UnimplementedProto2) Look(context.Context, Proto2View, *v1.Proto2Request) 
 // Proto2Turn is what a method of [Proto2] receives.
 type Proto2Turn struct{ sdk.Turn[*v1.Proto2State] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t Proto2Turn) Self() Proto2Later {
+	return Proto2Later{sdk.NewLater(t, "proto2", t.ID())}
+}
+
 // Proto2View is what a view, a read-only method of [Proto2], receives.
 type Proto2View struct{ sdk.View[*v1.Proto2State] }
 
@@ -53,18 +58,33 @@ func RegisterProto2(host sdk.Registrar, newProto2 func(context.Context, *Proto2A
 
 // Proto2Proxy calls one actor of type "proto2".
 // It is a value, and safe for concurrent use.
-type Proto2Proxy struct{ actor sdk.Ref }
+type Proto2Proxy struct{ Proto2Later }
 
 // NewProto2Proxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewProto2Proxy(caller sdk.Caller, id string) Proto2Proxy {
-	return Proto2Proxy{sdk.NewRef(caller, "proto2", id)}
+	return Proto2Proxy{Proto2Later{sdk.NewLater(caller, "proto2", id)}}
 }
 
 func (p Proto2Proxy) Do(ctx context.Context, req *v1.Proto2Request, opts ...sdk.CallOption) (*v1.Proto2Reply, error) {
-	return sdk.CallTurn[v1.Proto2Reply](ctx, p.actor, "/torture.proto2.v1.Proto2/Do", req, opts...)
+	return sdk.CallTurn[v1.Proto2Reply](ctx, p.Proto2Later.Ref, "/torture.proto2.v1.Proto2/Do", req, opts...)
 }
 
 func (p Proto2Proxy) Look(ctx context.Context, req *v1.Proto2Request, opts ...sdk.CallOption) (*v1.Proto2Reply, error) {
-	return sdk.CallView[v1.Proto2Reply](ctx, p.actor, "/torture.proto2.v1.Proto2/Look", req, opts...)
+	return sdk.CallView[v1.Proto2Reply](ctx, p.Proto2Later.Ref, "/torture.proto2.v1.Proto2/Look", req, opts...)
+}
+
+// Proto2Later calls methods of one actor of type "proto2" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type Proto2Later struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l Proto2Later) EnqueueDo(ctx context.Context, req *v1.Proto2Request, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.proto2.v1.Proto2/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l Proto2Later) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.Proto2Request, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.proto2.v1.Proto2/Do", name, when, req, opts...)
 }

@@ -36,6 +36,11 @@ func (UnimplementedStateless) Look(context.Context, StatelessView, *v1.Stateless
 // StatelessTurn is what a method of [Stateless] receives.
 type StatelessTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t StatelessTurn) Self() StatelessLater {
+	return StatelessLater{sdk.NewLater(t, "stateless", t.ID())}
+}
+
 // StatelessView is what a view, a read-only method of [Stateless], receives.
 type StatelessView struct{ sdk.StatelessView }
 
@@ -53,18 +58,33 @@ func RegisterStateless(host sdk.Registrar, newStateless func(context.Context, *S
 
 // StatelessProxy calls one actor of type "stateless".
 // It is a value, and safe for concurrent use.
-type StatelessProxy struct{ actor sdk.Ref }
+type StatelessProxy struct{ StatelessLater }
 
 // NewStatelessProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewStatelessProxy(caller sdk.Caller, id string) StatelessProxy {
-	return StatelessProxy{sdk.NewRef(caller, "stateless", id)}
+	return StatelessProxy{StatelessLater{sdk.NewLater(caller, "stateless", id)}}
 }
 
 func (p StatelessProxy) Do(ctx context.Context, req *v1.StatelessRequest, opts ...sdk.CallOption) (*v1.StatelessReply, error) {
-	return sdk.CallTurn[v1.StatelessReply](ctx, p.actor, "/torture.stateless.v1.Stateless/Do", req, opts...)
+	return sdk.CallTurn[v1.StatelessReply](ctx, p.StatelessLater.Ref, "/torture.stateless.v1.Stateless/Do", req, opts...)
 }
 
 func (p StatelessProxy) Look(ctx context.Context, req *v1.StatelessRequest, opts ...sdk.CallOption) (*v1.StatelessReply, error) {
-	return sdk.CallView[v1.StatelessReply](ctx, p.actor, "/torture.stateless.v1.Stateless/Look", req, opts...)
+	return sdk.CallView[v1.StatelessReply](ctx, p.StatelessLater.Ref, "/torture.stateless.v1.Stateless/Look", req, opts...)
+}
+
+// StatelessLater calls methods of one actor of type "stateless" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type StatelessLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l StatelessLater) EnqueueDo(ctx context.Context, req *v1.StatelessRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.stateless.v1.Stateless/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l StatelessLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.StatelessRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.stateless.v1.Stateless/Do", name, when, req, opts...)
 }

@@ -32,6 +32,11 @@ func (UnimplementedFirst) Do(context.Context, FirstTurn, *v11.Word) (*v11.Word, 
 // FirstTurn is what a method of [First] receives.
 type FirstTurn struct{ sdk.Turn[*v11.Word] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t FirstTurn) Self() FirstLater {
+	return FirstLater{sdk.NewLater(t, "first", t.ID())}
+}
+
 // FirstView is what a view, a read-only method of [First], receives.
 type FirstView struct{ sdk.View[*v11.Word] }
 
@@ -48,16 +53,31 @@ func RegisterFirst(host sdk.Registrar, newFirst func(context.Context, *FirstActi
 
 // FirstProxy calls one actor of type "first".
 // It is a value, and safe for concurrent use.
-type FirstProxy struct{ actor sdk.Ref }
+type FirstProxy struct{ FirstLater }
 
 // NewFirstProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewFirstProxy(caller sdk.Caller, id string) FirstProxy {
-	return FirstProxy{sdk.NewRef(caller, "first", id)}
+	return FirstProxy{FirstLater{sdk.NewLater(caller, "first", id)}}
 }
 
 func (p FirstProxy) Do(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.twoactors.v1.First/Do", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.FirstLater.Ref, "/torture.twoactors.v1.First/Do", req, opts...)
+}
+
+// FirstLater calls methods of one actor of type "first" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type FirstLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l FirstLater) EnqueueDo(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.twoactors.v1.First/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l FirstLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.twoactors.v1.First/Do", name, when, req, opts...)
 }
 
 // To write an actor of type "second", implement Second
@@ -77,6 +97,11 @@ func (UnimplementedSecond) Do(context.Context, SecondTurn, *v11.Word) (*v11.Word
 // SecondTurn is what a method of [Second] receives.
 type SecondTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t SecondTurn) Self() SecondLater {
+	return SecondLater{sdk.NewLater(t, "second", t.ID())}
+}
+
 // SecondView is what a view, a read-only method of [Second], receives.
 type SecondView struct{ sdk.StatelessView }
 
@@ -93,16 +118,31 @@ func RegisterSecond(host sdk.Registrar, newSecond func(context.Context, *SecondA
 
 // SecondProxy calls one actor of type "second".
 // It is a value, and safe for concurrent use.
-type SecondProxy struct{ actor sdk.Ref }
+type SecondProxy struct{ SecondLater }
 
 // NewSecondProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewSecondProxy(caller sdk.Caller, id string) SecondProxy {
-	return SecondProxy{sdk.NewRef(caller, "second", id)}
+	return SecondProxy{SecondLater{sdk.NewLater(caller, "second", id)}}
 }
 
 func (p SecondProxy) Do(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.twoactors.v1.Second/Do", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.SecondLater.Ref, "/torture.twoactors.v1.Second/Do", req, opts...)
+}
+
+// SecondLater calls methods of one actor of type "second" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type SecondLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l SecondLater) EnqueueDo(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.twoactors.v1.Second/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l SecondLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.twoactors.v1.Second/Do", name, when, req, opts...)
 }
 
 // Empty is an actor without methods.
@@ -119,6 +159,11 @@ type UnimplementedEmpty struct{}
 // EmptyTurn is what a method of [Empty] receives.
 type EmptyTurn struct{ sdk.Turn[*v11.Tally] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t EmptyTurn) Self() EmptyLater {
+	return EmptyLater{sdk.NewLater(t, "empty", t.ID())}
+}
+
 // EmptyView is what a view, a read-only method of [Empty], receives.
 type EmptyView struct{ sdk.View[*v11.Tally] }
 
@@ -133,10 +178,14 @@ func RegisterEmpty(host sdk.Registrar, newEmpty func(context.Context, *EmptyActi
 
 // EmptyProxy calls one actor of type "empty".
 // It is a value, and safe for concurrent use.
-type EmptyProxy struct{ actor sdk.Ref }
+type EmptyProxy struct{ EmptyLater }
 
 // NewEmptyProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewEmptyProxy(caller sdk.Caller, id string) EmptyProxy {
-	return EmptyProxy{sdk.NewRef(caller, "empty", id)}
+	return EmptyProxy{EmptyLater{sdk.NewLater(caller, "empty", id)}}
 }
+
+// EmptyLater calls methods of one actor of type "empty" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type EmptyLater struct{ sdk.Later }

@@ -31,6 +31,11 @@ func (UnimplementedAlpha) Do(context.Context, AlphaTurn, *v1.AlphaRequest) (*v1.
 // AlphaTurn is what a method of [Alpha] receives.
 type AlphaTurn struct{ sdk.Turn[*v1.BetaState] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t AlphaTurn) Self() AlphaLater {
+	return AlphaLater{sdk.NewLater(t, "torture.twofiles.v1.Alpha", t.ID())}
+}
+
 // AlphaView is what a view, a read-only method of [Alpha], receives.
 type AlphaView struct{ sdk.View[*v1.BetaState] }
 
@@ -47,14 +52,29 @@ func RegisterAlpha(host sdk.Registrar, newAlpha func(context.Context, *AlphaActi
 
 // AlphaProxy calls one actor of type "torture.twofiles.v1.Alpha".
 // It is a value, and safe for concurrent use.
-type AlphaProxy struct{ actor sdk.Ref }
+type AlphaProxy struct{ AlphaLater }
 
 // NewAlphaProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewAlphaProxy(caller sdk.Caller, id string) AlphaProxy {
-	return AlphaProxy{sdk.NewRef(caller, "torture.twofiles.v1.Alpha", id)}
+	return AlphaProxy{AlphaLater{sdk.NewLater(caller, "torture.twofiles.v1.Alpha", id)}}
 }
 
 func (p AlphaProxy) Do(ctx context.Context, req *v1.AlphaRequest, opts ...sdk.CallOption) (*v1.AlphaRequest, error) {
-	return sdk.CallTurn[v1.AlphaRequest](ctx, p.actor, "/torture.twofiles.v1.Alpha/Do", req, opts...)
+	return sdk.CallTurn[v1.AlphaRequest](ctx, p.AlphaLater.Ref, "/torture.twofiles.v1.Alpha/Do", req, opts...)
+}
+
+// AlphaLater calls methods of one actor of type "torture.twofiles.v1.Alpha" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type AlphaLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l AlphaLater) EnqueueDo(ctx context.Context, req *v1.AlphaRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.twofiles.v1.Alpha/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l AlphaLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.AlphaRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.twofiles.v1.Alpha/Do", name, when, req, opts...)
 }

@@ -32,6 +32,11 @@ func (UnimplementedBeta) Do(context.Context, BetaTurn, *v1.AlphaRequest) (*v1.Al
 // BetaTurn is what a method of [Beta] receives.
 type BetaTurn struct{ sdk.Turn[*v11.Tally] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t BetaTurn) Self() BetaLater {
+	return BetaLater{sdk.NewLater(t, "torture.twofiles.v1.Beta", t.ID())}
+}
+
 // BetaView is what a view, a read-only method of [Beta], receives.
 type BetaView struct{ sdk.View[*v11.Tally] }
 
@@ -48,14 +53,29 @@ func RegisterBeta(host sdk.Registrar, newBeta func(context.Context, *BetaActivat
 
 // BetaProxy calls one actor of type "torture.twofiles.v1.Beta".
 // It is a value, and safe for concurrent use.
-type BetaProxy struct{ actor sdk.Ref }
+type BetaProxy struct{ BetaLater }
 
 // NewBetaProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewBetaProxy(caller sdk.Caller, id string) BetaProxy {
-	return BetaProxy{sdk.NewRef(caller, "torture.twofiles.v1.Beta", id)}
+	return BetaProxy{BetaLater{sdk.NewLater(caller, "torture.twofiles.v1.Beta", id)}}
 }
 
 func (p BetaProxy) Do(ctx context.Context, req *v1.AlphaRequest, opts ...sdk.CallOption) (*v1.AlphaRequest, error) {
-	return sdk.CallTurn[v1.AlphaRequest](ctx, p.actor, "/torture.twofiles.v1.Beta/Do", req, opts...)
+	return sdk.CallTurn[v1.AlphaRequest](ctx, p.BetaLater.Ref, "/torture.twofiles.v1.Beta/Do", req, opts...)
+}
+
+// BetaLater calls methods of one actor of type "torture.twofiles.v1.Beta" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type BetaLater struct{ sdk.Later }
+
+// EnqueueDo calls Do as a job, at once or as the options say, and returns the
+// id of the job.
+func (l BetaLater) EnqueueDo(ctx context.Context, req *v1.AlphaRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.twofiles.v1.Beta/Do", req, opts...)
+}
+
+// ScheduleDo calls Do as an alarm, which replaces the one of that name.
+func (l BetaLater) ScheduleDo(ctx context.Context, name string, when sdk.When, req *v1.AlphaRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.twofiles.v1.Beta/Do", name, when, req, opts...)
 }

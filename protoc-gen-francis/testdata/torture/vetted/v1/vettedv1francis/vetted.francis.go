@@ -122,6 +122,11 @@ func (UnimplementedVetted) WriteTo(context.Context, VettedTurn, *v11.Word) (*v11
 // VettedTurn is what a method of [Vetted] receives.
 type VettedTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t VettedTurn) Self() VettedLater {
+	return VettedLater{sdk.NewLater(t, "torture.vetted.v1.Vetted", t.ID())}
+}
+
 // VettedView is what a view, a read-only method of [Vetted], receives.
 type VettedView struct{ sdk.StatelessView }
 
@@ -156,86 +161,299 @@ func RegisterVetted(host sdk.Registrar, newVetted func(context.Context, *VettedA
 
 // VettedProxy calls one actor of type "torture.vetted.v1.Vetted".
 // It is a value, and safe for concurrent use.
-type VettedProxy struct{ actor sdk.Ref }
+type VettedProxy struct{ VettedLater }
 
 // NewVettedProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewVettedProxy(caller sdk.Caller, id string) VettedProxy {
-	return VettedProxy{sdk.NewRef(caller, "torture.vetted.v1.Vetted", id)}
+	return VettedProxy{VettedLater{sdk.NewLater(caller, "torture.vetted.v1.Vetted", id)}}
 }
 
 func (p VettedProxy) As(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/As", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/As", req, opts...)
 }
 
 func (p VettedProxy) Format(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/Format", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/Format", req, opts...)
 }
 
 func (p VettedProxy) GobDecode(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/GobDecode", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/GobDecode", req, opts...)
 }
 
 func (p VettedProxy) GobEncode(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/GobEncode", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/GobEncode", req, opts...)
 }
 
 func (p VettedProxy) Is(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/Is", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/Is", req, opts...)
 }
 
 func (p VettedProxy) MarshalJSON(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/MarshalJSON", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/MarshalJSON", req, opts...)
 }
 
 func (p VettedProxy) MarshalXML(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/MarshalXML", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/MarshalXML", req, opts...)
 }
 
 func (p VettedProxy) ReadByte(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/ReadByte", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/ReadByte", req, opts...)
 }
 
 func (p VettedProxy) ReadFrom(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/ReadFrom", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/ReadFrom", req, opts...)
 }
 
 func (p VettedProxy) ReadRune(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/ReadRune", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/ReadRune", req, opts...)
 }
 
 func (p VettedProxy) Scan(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/Scan", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/Scan", req, opts...)
 }
 
 func (p VettedProxy) Seek(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/Seek", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/Seek", req, opts...)
 }
 
 func (p VettedProxy) UnmarshalJSON(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/UnmarshalJSON", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/UnmarshalJSON", req, opts...)
 }
 
 func (p VettedProxy) UnmarshalXML(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/UnmarshalXML", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/UnmarshalXML", req, opts...)
 }
 
 func (p VettedProxy) UnreadByte(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/UnreadByte", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/UnreadByte", req, opts...)
 }
 
 func (p VettedProxy) UnreadRune(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/UnreadRune", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/UnreadRune", req, opts...)
 }
 
 func (p VettedProxy) Unwrap(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/Unwrap", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/Unwrap", req, opts...)
 }
 
 func (p VettedProxy) WriteByte(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/WriteByte", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/WriteByte", req, opts...)
 }
 
 func (p VettedProxy) WriteTo(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.vetted.v1.Vetted/WriteTo", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.VettedLater.Ref, "/torture.vetted.v1.Vetted/WriteTo", req, opts...)
+}
+
+// VettedLater calls methods of one actor of type "torture.vetted.v1.Vetted" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type VettedLater struct{ sdk.Later }
+
+// EnqueueAs calls As as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueAs(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/As", req, opts...)
+}
+
+// ScheduleAs calls As as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleAs(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/As", name, when, req, opts...)
+}
+
+// EnqueueFormat calls Format as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueFormat(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/Format", req, opts...)
+}
+
+// ScheduleFormat calls Format as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleFormat(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/Format", name, when, req, opts...)
+}
+
+// EnqueueGobDecode calls GobDecode as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueGobDecode(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/GobDecode", req, opts...)
+}
+
+// ScheduleGobDecode calls GobDecode as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleGobDecode(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/GobDecode", name, when, req, opts...)
+}
+
+// EnqueueGobEncode calls GobEncode as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueGobEncode(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/GobEncode", req, opts...)
+}
+
+// ScheduleGobEncode calls GobEncode as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleGobEncode(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/GobEncode", name, when, req, opts...)
+}
+
+// EnqueueIs calls Is as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueIs(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/Is", req, opts...)
+}
+
+// ScheduleIs calls Is as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleIs(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/Is", name, when, req, opts...)
+}
+
+// EnqueueMarshalJSON calls MarshalJSON as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueMarshalJSON(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/MarshalJSON", req, opts...)
+}
+
+// ScheduleMarshalJSON calls MarshalJSON as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleMarshalJSON(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/MarshalJSON", name, when, req, opts...)
+}
+
+// EnqueueMarshalXML calls MarshalXML as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueMarshalXML(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/MarshalXML", req, opts...)
+}
+
+// ScheduleMarshalXML calls MarshalXML as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleMarshalXML(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/MarshalXML", name, when, req, opts...)
+}
+
+// EnqueueReadByte calls ReadByte as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueReadByte(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/ReadByte", req, opts...)
+}
+
+// ScheduleReadByte calls ReadByte as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleReadByte(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/ReadByte", name, when, req, opts...)
+}
+
+// EnqueueReadFrom calls ReadFrom as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueReadFrom(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/ReadFrom", req, opts...)
+}
+
+// ScheduleReadFrom calls ReadFrom as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleReadFrom(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/ReadFrom", name, when, req, opts...)
+}
+
+// EnqueueReadRune calls ReadRune as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueReadRune(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/ReadRune", req, opts...)
+}
+
+// ScheduleReadRune calls ReadRune as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleReadRune(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/ReadRune", name, when, req, opts...)
+}
+
+// EnqueueScan calls Scan as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueScan(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/Scan", req, opts...)
+}
+
+// ScheduleScan calls Scan as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleScan(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/Scan", name, when, req, opts...)
+}
+
+// EnqueueSeek calls Seek as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueSeek(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/Seek", req, opts...)
+}
+
+// ScheduleSeek calls Seek as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleSeek(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/Seek", name, when, req, opts...)
+}
+
+// EnqueueUnmarshalJSON calls UnmarshalJSON as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueUnmarshalJSON(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/UnmarshalJSON", req, opts...)
+}
+
+// ScheduleUnmarshalJSON calls UnmarshalJSON as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleUnmarshalJSON(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/UnmarshalJSON", name, when, req, opts...)
+}
+
+// EnqueueUnmarshalXML calls UnmarshalXML as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueUnmarshalXML(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/UnmarshalXML", req, opts...)
+}
+
+// ScheduleUnmarshalXML calls UnmarshalXML as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleUnmarshalXML(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/UnmarshalXML", name, when, req, opts...)
+}
+
+// EnqueueUnreadByte calls UnreadByte as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueUnreadByte(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/UnreadByte", req, opts...)
+}
+
+// ScheduleUnreadByte calls UnreadByte as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleUnreadByte(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/UnreadByte", name, when, req, opts...)
+}
+
+// EnqueueUnreadRune calls UnreadRune as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueUnreadRune(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/UnreadRune", req, opts...)
+}
+
+// ScheduleUnreadRune calls UnreadRune as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleUnreadRune(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/UnreadRune", name, when, req, opts...)
+}
+
+// EnqueueUnwrap calls Unwrap as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueUnwrap(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/Unwrap", req, opts...)
+}
+
+// ScheduleUnwrap calls Unwrap as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleUnwrap(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/Unwrap", name, when, req, opts...)
+}
+
+// EnqueueWriteByte calls WriteByte as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueWriteByte(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/WriteByte", req, opts...)
+}
+
+// ScheduleWriteByte calls WriteByte as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleWriteByte(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/WriteByte", name, when, req, opts...)
+}
+
+// EnqueueWriteTo calls WriteTo as a job, at once or as the options say, and returns the
+// id of the job.
+func (l VettedLater) EnqueueWriteTo(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.vetted.v1.Vetted/WriteTo", req, opts...)
+}
+
+// ScheduleWriteTo calls WriteTo as an alarm, which replaces the one of that name.
+func (l VettedLater) ScheduleWriteTo(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.vetted.v1.Vetted/WriteTo", name, when, req, opts...)
 }

@@ -48,6 +48,11 @@ func (UnimplementedWellKnown) Shout(context.Context, WellKnownView, *v11.Word) (
 // WellKnownTurn is what a method of [WellKnown] receives.
 type WellKnownTurn struct{ sdk.Turn[*structpb.Struct] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t WellKnownTurn) Self() WellKnownLater {
+	return WellKnownLater{sdk.NewLater(t, "well-known", t.ID())}
+}
+
 // WellKnownView is what a view, a read-only method of [WellKnown], receives.
 type WellKnownView struct{ sdk.View[*structpb.Struct] }
 
@@ -66,22 +71,48 @@ func RegisterWellKnown(host sdk.Registrar, newWellKnown func(context.Context, *W
 
 // WellKnownProxy calls one actor of type "well-known".
 // It is a value, and safe for concurrent use.
-type WellKnownProxy struct{ actor sdk.Ref }
+type WellKnownProxy struct{ WellKnownLater }
 
 // NewWellKnownProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewWellKnownProxy(caller sdk.Caller, id string) WellKnownProxy {
-	return WellKnownProxy{sdk.NewRef(caller, "well-known", id)}
+	return WellKnownProxy{WellKnownLater{sdk.NewLater(caller, "well-known", id)}}
 }
 
 func (p WellKnownProxy) Now(ctx context.Context, req *emptypb.Empty, opts ...sdk.CallOption) (*timestamppb.Timestamp, error) {
-	return sdk.CallTurn[timestamppb.Timestamp](ctx, p.actor, "/torture.wellknown.v1.WellKnown/Now", req, opts...)
+	return sdk.CallTurn[timestamppb.Timestamp](ctx, p.WellKnownLater.Ref, "/torture.wellknown.v1.WellKnown/Now", req, opts...)
 }
 
 func (p WellKnownProxy) Pack(ctx context.Context, req *structpb.Struct, opts ...sdk.CallOption) (*anypb.Any, error) {
-	return sdk.CallTurn[anypb.Any](ctx, p.actor, "/torture.wellknown.v1.WellKnown/Pack", req, opts...)
+	return sdk.CallTurn[anypb.Any](ctx, p.WellKnownLater.Ref, "/torture.wellknown.v1.WellKnown/Pack", req, opts...)
 }
 
 func (p WellKnownProxy) Shout(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallView[v11.Word](ctx, p.actor, "/torture.wellknown.v1.WellKnown/Shout", req, opts...)
+	return sdk.CallView[v11.Word](ctx, p.WellKnownLater.Ref, "/torture.wellknown.v1.WellKnown/Shout", req, opts...)
+}
+
+// WellKnownLater calls methods of one actor of type "well-known" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type WellKnownLater struct{ sdk.Later }
+
+// EnqueueNow calls Now as a job, at once or as the options say, and returns the
+// id of the job.
+func (l WellKnownLater) EnqueueNow(ctx context.Context, req *emptypb.Empty, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.wellknown.v1.WellKnown/Now", req, opts...)
+}
+
+// ScheduleNow calls Now as an alarm, which replaces the one of that name.
+func (l WellKnownLater) ScheduleNow(ctx context.Context, name string, when sdk.When, req *emptypb.Empty, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.wellknown.v1.WellKnown/Now", name, when, req, opts...)
+}
+
+// EnqueuePack calls Pack as a job, at once or as the options say, and returns the
+// id of the job.
+func (l WellKnownLater) EnqueuePack(ctx context.Context, req *structpb.Struct, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.wellknown.v1.WellKnown/Pack", req, opts...)
+}
+
+// SchedulePack calls Pack as an alarm, which replaces the one of that name.
+func (l WellKnownLater) SchedulePack(ctx context.Context, name string, when sdk.When, req *structpb.Struct, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.wellknown.v1.WellKnown/Pack", name, when, req, opts...)
 }

@@ -154,6 +154,11 @@ func (UnimplementedKeywords) Var(context.Context, KeywordsTurn, *v11.Word) (*v11
 // KeywordsTurn is what a method of [Keywords] receives.
 type KeywordsTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t KeywordsTurn) Self() KeywordsLater {
+	return KeywordsLater{sdk.NewLater(t, "torture.words.v1.Keywords", t.ID())}
+}
+
 // KeywordsView is what a view, a read-only method of [Keywords], receives.
 type KeywordsView struct{ sdk.StatelessView }
 
@@ -194,112 +199,391 @@ func RegisterKeywords(host sdk.Registrar, newKeywords func(context.Context, *Key
 
 // KeywordsProxy calls one actor of type "torture.words.v1.Keywords".
 // It is a value, and safe for concurrent use.
-type KeywordsProxy struct{ actor sdk.Ref }
+type KeywordsProxy struct{ KeywordsLater }
 
 // NewKeywordsProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewKeywordsProxy(caller sdk.Caller, id string) KeywordsProxy {
-	return KeywordsProxy{sdk.NewRef(caller, "torture.words.v1.Keywords", id)}
+	return KeywordsProxy{KeywordsLater{sdk.NewLater(caller, "torture.words.v1.Keywords", id)}}
 }
 
 func (p KeywordsProxy) Break(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/break", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/break", req, opts...)
 }
 
 func (p KeywordsProxy) Case(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/case", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/case", req, opts...)
 }
 
 func (p KeywordsProxy) Chan(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/chan", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/chan", req, opts...)
 }
 
 func (p KeywordsProxy) Const(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/const", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/const", req, opts...)
 }
 
 func (p KeywordsProxy) Continue(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/continue", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/continue", req, opts...)
 }
 
 func (p KeywordsProxy) Default(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/default", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/default", req, opts...)
 }
 
 func (p KeywordsProxy) Defer(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/defer", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/defer", req, opts...)
 }
 
 func (p KeywordsProxy) Else(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/else", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/else", req, opts...)
 }
 
 func (p KeywordsProxy) Fallthrough(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/fallthrough", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/fallthrough", req, opts...)
 }
 
 func (p KeywordsProxy) For(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/for", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/for", req, opts...)
 }
 
 func (p KeywordsProxy) Func(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/func", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/func", req, opts...)
 }
 
 func (p KeywordsProxy) Go(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/go", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/go", req, opts...)
 }
 
 func (p KeywordsProxy) Goto(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/goto", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/goto", req, opts...)
 }
 
 func (p KeywordsProxy) If(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/if", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/if", req, opts...)
 }
 
 func (p KeywordsProxy) Import(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/import", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/import", req, opts...)
 }
 
 func (p KeywordsProxy) Interface(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/interface", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/interface", req, opts...)
 }
 
 func (p KeywordsProxy) Map(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/map", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/map", req, opts...)
 }
 
 func (p KeywordsProxy) Package(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/package", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/package", req, opts...)
 }
 
 func (p KeywordsProxy) Range(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/range", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/range", req, opts...)
 }
 
 func (p KeywordsProxy) Return(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/return", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/return", req, opts...)
 }
 
 func (p KeywordsProxy) Select(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/select", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/select", req, opts...)
 }
 
 func (p KeywordsProxy) Struct(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/struct", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/struct", req, opts...)
 }
 
 func (p KeywordsProxy) Switch(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/switch", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/switch", req, opts...)
 }
 
 func (p KeywordsProxy) Type(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/type", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/type", req, opts...)
 }
 
 func (p KeywordsProxy) Var(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Keywords/var", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.KeywordsLater.Ref, "/torture.words.v1.Keywords/var", req, opts...)
+}
+
+// KeywordsLater calls methods of one actor of type "torture.words.v1.Keywords" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type KeywordsLater struct{ sdk.Later }
+
+// EnqueueBreak calls Break as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueBreak(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/break", req, opts...)
+}
+
+// ScheduleBreak calls Break as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleBreak(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/break", name, when, req, opts...)
+}
+
+// EnqueueCase calls Case as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueCase(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/case", req, opts...)
+}
+
+// ScheduleCase calls Case as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleCase(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/case", name, when, req, opts...)
+}
+
+// EnqueueChan calls Chan as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueChan(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/chan", req, opts...)
+}
+
+// ScheduleChan calls Chan as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleChan(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/chan", name, when, req, opts...)
+}
+
+// EnqueueConst calls Const as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueConst(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/const", req, opts...)
+}
+
+// ScheduleConst calls Const as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleConst(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/const", name, when, req, opts...)
+}
+
+// EnqueueContinue calls Continue as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueContinue(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/continue", req, opts...)
+}
+
+// ScheduleContinue calls Continue as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleContinue(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/continue", name, when, req, opts...)
+}
+
+// EnqueueDefault calls Default as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueDefault(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/default", req, opts...)
+}
+
+// ScheduleDefault calls Default as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleDefault(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/default", name, when, req, opts...)
+}
+
+// EnqueueDefer calls Defer as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueDefer(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/defer", req, opts...)
+}
+
+// ScheduleDefer calls Defer as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleDefer(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/defer", name, when, req, opts...)
+}
+
+// EnqueueElse calls Else as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueElse(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/else", req, opts...)
+}
+
+// ScheduleElse calls Else as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleElse(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/else", name, when, req, opts...)
+}
+
+// EnqueueFallthrough calls Fallthrough as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueFallthrough(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/fallthrough", req, opts...)
+}
+
+// ScheduleFallthrough calls Fallthrough as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleFallthrough(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/fallthrough", name, when, req, opts...)
+}
+
+// EnqueueFor calls For as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueFor(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/for", req, opts...)
+}
+
+// ScheduleFor calls For as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleFor(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/for", name, when, req, opts...)
+}
+
+// EnqueueFunc calls Func as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueFunc(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/func", req, opts...)
+}
+
+// ScheduleFunc calls Func as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleFunc(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/func", name, when, req, opts...)
+}
+
+// EnqueueGo calls Go as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueGo(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/go", req, opts...)
+}
+
+// ScheduleGo calls Go as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleGo(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/go", name, when, req, opts...)
+}
+
+// EnqueueGoto calls Goto as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueGoto(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/goto", req, opts...)
+}
+
+// ScheduleGoto calls Goto as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleGoto(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/goto", name, when, req, opts...)
+}
+
+// EnqueueIf calls If as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueIf(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/if", req, opts...)
+}
+
+// ScheduleIf calls If as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleIf(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/if", name, when, req, opts...)
+}
+
+// EnqueueImport calls Import as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueImport(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/import", req, opts...)
+}
+
+// ScheduleImport calls Import as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleImport(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/import", name, when, req, opts...)
+}
+
+// EnqueueInterface calls Interface as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueInterface(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/interface", req, opts...)
+}
+
+// ScheduleInterface calls Interface as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleInterface(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/interface", name, when, req, opts...)
+}
+
+// EnqueueMap calls Map as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueMap(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/map", req, opts...)
+}
+
+// ScheduleMap calls Map as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleMap(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/map", name, when, req, opts...)
+}
+
+// EnqueuePackage calls Package as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueuePackage(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/package", req, opts...)
+}
+
+// SchedulePackage calls Package as an alarm, which replaces the one of that name.
+func (l KeywordsLater) SchedulePackage(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/package", name, when, req, opts...)
+}
+
+// EnqueueRange calls Range as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueRange(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/range", req, opts...)
+}
+
+// ScheduleRange calls Range as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleRange(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/range", name, when, req, opts...)
+}
+
+// EnqueueReturn calls Return as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueReturn(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/return", req, opts...)
+}
+
+// ScheduleReturn calls Return as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleReturn(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/return", name, when, req, opts...)
+}
+
+// EnqueueSelect calls Select as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueSelect(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/select", req, opts...)
+}
+
+// ScheduleSelect calls Select as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleSelect(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/select", name, when, req, opts...)
+}
+
+// EnqueueStruct calls Struct as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueStruct(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/struct", req, opts...)
+}
+
+// ScheduleStruct calls Struct as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleStruct(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/struct", name, when, req, opts...)
+}
+
+// EnqueueSwitch calls Switch as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueSwitch(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/switch", req, opts...)
+}
+
+// ScheduleSwitch calls Switch as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleSwitch(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/switch", name, when, req, opts...)
+}
+
+// EnqueueType calls Type as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueType(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/type", req, opts...)
+}
+
+// ScheduleType calls Type as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleType(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/type", name, when, req, opts...)
+}
+
+// EnqueueVar calls Var as a job, at once or as the options say, and returns the
+// id of the job.
+func (l KeywordsLater) EnqueueVar(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Keywords/var", req, opts...)
+}
+
+// ScheduleVar calls Var as an alarm, which replaces the one of that name.
+func (l KeywordsLater) ScheduleVar(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Keywords/var", name, when, req, opts...)
 }
 
 // Predeclared has names as its methods that Go declares in every package.
@@ -481,6 +765,11 @@ func (UnimplementedPredeclared) Uintptr(context.Context, PredeclaredTurn, *v11.W
 // PredeclaredTurn is what a method of [Predeclared] receives.
 type PredeclaredTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t PredeclaredTurn) Self() PredeclaredLater {
+	return PredeclaredLater{sdk.NewLater(t, "torture.words.v1.Predeclared", t.ID())}
+}
+
 // PredeclaredView is what a view, a read-only method of [Predeclared], receives.
 type PredeclaredView struct{ sdk.StatelessView }
 
@@ -529,144 +818,511 @@ func RegisterPredeclared(host sdk.Registrar, newPredeclared func(context.Context
 
 // PredeclaredProxy calls one actor of type "torture.words.v1.Predeclared".
 // It is a value, and safe for concurrent use.
-type PredeclaredProxy struct{ actor sdk.Ref }
+type PredeclaredProxy struct{ PredeclaredLater }
 
 // NewPredeclaredProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewPredeclaredProxy(caller sdk.Caller, id string) PredeclaredProxy {
-	return PredeclaredProxy{sdk.NewRef(caller, "torture.words.v1.Predeclared", id)}
+	return PredeclaredProxy{PredeclaredLater{sdk.NewLater(caller, "torture.words.v1.Predeclared", id)}}
 }
 
 func (p PredeclaredProxy) Any(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/any", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/any", req, opts...)
 }
 
 func (p PredeclaredProxy) Append(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/append", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/append", req, opts...)
 }
 
 func (p PredeclaredProxy) Bool(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/bool", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/bool", req, opts...)
 }
 
 func (p PredeclaredProxy) Byte(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/byte", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/byte", req, opts...)
 }
 
 func (p PredeclaredProxy) Cap(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/cap", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/cap", req, opts...)
 }
 
 func (p PredeclaredProxy) Clear(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/clear", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/clear", req, opts...)
 }
 
 func (p PredeclaredProxy) Close(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/close", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/close", req, opts...)
 }
 
 func (p PredeclaredProxy) Complex(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/complex", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/complex", req, opts...)
 }
 
 func (p PredeclaredProxy) Copy(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/copy", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/copy", req, opts...)
 }
 
 func (p PredeclaredProxy) Delete(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/delete", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/delete", req, opts...)
 }
 
 func (p PredeclaredProxy) Error(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/error", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/error", req, opts...)
 }
 
 func (p PredeclaredProxy) False(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/false", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/false", req, opts...)
 }
 
 func (p PredeclaredProxy) Imag(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/imag", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/imag", req, opts...)
 }
 
 func (p PredeclaredProxy) Init(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/init", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/init", req, opts...)
 }
 
 func (p PredeclaredProxy) Int(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/int", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/int", req, opts...)
 }
 
 func (p PredeclaredProxy) Iota(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/iota", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/iota", req, opts...)
 }
 
 func (p PredeclaredProxy) Len(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/len", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/len", req, opts...)
 }
 
 func (p PredeclaredProxy) Main(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/main", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/main", req, opts...)
 }
 
 func (p PredeclaredProxy) Make(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/make", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/make", req, opts...)
 }
 
 func (p PredeclaredProxy) Max(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/max", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/max", req, opts...)
 }
 
 func (p PredeclaredProxy) Min(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/min", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/min", req, opts...)
 }
 
 func (p PredeclaredProxy) New(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/new", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/new", req, opts...)
 }
 
 func (p PredeclaredProxy) Nil(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/nil", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/nil", req, opts...)
 }
 
 func (p PredeclaredProxy) Panic(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/panic", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/panic", req, opts...)
 }
 
 func (p PredeclaredProxy) Print(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/print", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/print", req, opts...)
 }
 
 func (p PredeclaredProxy) Println(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/println", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/println", req, opts...)
 }
 
 func (p PredeclaredProxy) Real(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/real", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/real", req, opts...)
 }
 
 func (p PredeclaredProxy) Recover(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/recover", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/recover", req, opts...)
 }
 
 func (p PredeclaredProxy) Rune(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/rune", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/rune", req, opts...)
 }
 
 func (p PredeclaredProxy) String(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/string", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/string", req, opts...)
 }
 
 func (p PredeclaredProxy) True(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/true", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/true", req, opts...)
 }
 
 func (p PredeclaredProxy) Uint(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/uint", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/uint", req, opts...)
 }
 
 func (p PredeclaredProxy) Uintptr(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Predeclared/uintptr", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.PredeclaredLater.Ref, "/torture.words.v1.Predeclared/uintptr", req, opts...)
+}
+
+// PredeclaredLater calls methods of one actor of type "torture.words.v1.Predeclared" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type PredeclaredLater struct{ sdk.Later }
+
+// EnqueueAny calls Any as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueAny(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/any", req, opts...)
+}
+
+// ScheduleAny calls Any as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleAny(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/any", name, when, req, opts...)
+}
+
+// EnqueueAppend calls Append as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueAppend(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/append", req, opts...)
+}
+
+// ScheduleAppend calls Append as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleAppend(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/append", name, when, req, opts...)
+}
+
+// EnqueueBool calls Bool as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueBool(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/bool", req, opts...)
+}
+
+// ScheduleBool calls Bool as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleBool(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/bool", name, when, req, opts...)
+}
+
+// EnqueueByte calls Byte as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueByte(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/byte", req, opts...)
+}
+
+// ScheduleByte calls Byte as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleByte(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/byte", name, when, req, opts...)
+}
+
+// EnqueueCap calls Cap as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueCap(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/cap", req, opts...)
+}
+
+// ScheduleCap calls Cap as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleCap(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/cap", name, when, req, opts...)
+}
+
+// EnqueueClear calls Clear as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueClear(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/clear", req, opts...)
+}
+
+// ScheduleClear calls Clear as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleClear(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/clear", name, when, req, opts...)
+}
+
+// EnqueueClose calls Close as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueClose(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/close", req, opts...)
+}
+
+// ScheduleClose calls Close as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleClose(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/close", name, when, req, opts...)
+}
+
+// EnqueueComplex calls Complex as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueComplex(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/complex", req, opts...)
+}
+
+// ScheduleComplex calls Complex as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleComplex(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/complex", name, when, req, opts...)
+}
+
+// EnqueueCopy calls Copy as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueCopy(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/copy", req, opts...)
+}
+
+// ScheduleCopy calls Copy as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleCopy(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/copy", name, when, req, opts...)
+}
+
+// EnqueueDelete calls Delete as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueDelete(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/delete", req, opts...)
+}
+
+// ScheduleDelete calls Delete as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleDelete(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/delete", name, when, req, opts...)
+}
+
+// EnqueueError calls Error as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueError(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/error", req, opts...)
+}
+
+// ScheduleError calls Error as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleError(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/error", name, when, req, opts...)
+}
+
+// EnqueueFalse calls False as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueFalse(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/false", req, opts...)
+}
+
+// ScheduleFalse calls False as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleFalse(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/false", name, when, req, opts...)
+}
+
+// EnqueueImag calls Imag as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueImag(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/imag", req, opts...)
+}
+
+// ScheduleImag calls Imag as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleImag(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/imag", name, when, req, opts...)
+}
+
+// EnqueueInit calls Init as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueInit(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/init", req, opts...)
+}
+
+// ScheduleInit calls Init as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleInit(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/init", name, when, req, opts...)
+}
+
+// EnqueueInt calls Int as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueInt(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/int", req, opts...)
+}
+
+// ScheduleInt calls Int as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleInt(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/int", name, when, req, opts...)
+}
+
+// EnqueueIota calls Iota as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueIota(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/iota", req, opts...)
+}
+
+// ScheduleIota calls Iota as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleIota(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/iota", name, when, req, opts...)
+}
+
+// EnqueueLen calls Len as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueLen(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/len", req, opts...)
+}
+
+// ScheduleLen calls Len as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleLen(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/len", name, when, req, opts...)
+}
+
+// EnqueueMain calls Main as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueMain(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/main", req, opts...)
+}
+
+// ScheduleMain calls Main as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleMain(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/main", name, when, req, opts...)
+}
+
+// EnqueueMake calls Make as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueMake(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/make", req, opts...)
+}
+
+// ScheduleMake calls Make as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleMake(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/make", name, when, req, opts...)
+}
+
+// EnqueueMax calls Max as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueMax(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/max", req, opts...)
+}
+
+// ScheduleMax calls Max as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleMax(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/max", name, when, req, opts...)
+}
+
+// EnqueueMin calls Min as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueMin(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/min", req, opts...)
+}
+
+// ScheduleMin calls Min as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleMin(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/min", name, when, req, opts...)
+}
+
+// EnqueueNew calls New as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueNew(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/new", req, opts...)
+}
+
+// ScheduleNew calls New as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleNew(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/new", name, when, req, opts...)
+}
+
+// EnqueueNil calls Nil as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueNil(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/nil", req, opts...)
+}
+
+// ScheduleNil calls Nil as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleNil(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/nil", name, when, req, opts...)
+}
+
+// EnqueuePanic calls Panic as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueuePanic(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/panic", req, opts...)
+}
+
+// SchedulePanic calls Panic as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) SchedulePanic(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/panic", name, when, req, opts...)
+}
+
+// EnqueuePrint calls Print as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueuePrint(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/print", req, opts...)
+}
+
+// SchedulePrint calls Print as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) SchedulePrint(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/print", name, when, req, opts...)
+}
+
+// EnqueuePrintln calls Println as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueuePrintln(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/println", req, opts...)
+}
+
+// SchedulePrintln calls Println as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) SchedulePrintln(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/println", name, when, req, opts...)
+}
+
+// EnqueueReal calls Real as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueReal(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/real", req, opts...)
+}
+
+// ScheduleReal calls Real as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleReal(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/real", name, when, req, opts...)
+}
+
+// EnqueueRecover calls Recover as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueRecover(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/recover", req, opts...)
+}
+
+// ScheduleRecover calls Recover as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleRecover(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/recover", name, when, req, opts...)
+}
+
+// EnqueueRune calls Rune as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueRune(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/rune", req, opts...)
+}
+
+// ScheduleRune calls Rune as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleRune(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/rune", name, when, req, opts...)
+}
+
+// EnqueueString calls String as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueString(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/string", req, opts...)
+}
+
+// ScheduleString calls String as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleString(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/string", name, when, req, opts...)
+}
+
+// EnqueueTrue calls True as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueTrue(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/true", req, opts...)
+}
+
+// ScheduleTrue calls True as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleTrue(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/true", name, when, req, opts...)
+}
+
+// EnqueueUint calls Uint as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueUint(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/uint", req, opts...)
+}
+
+// ScheduleUint calls Uint as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleUint(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/uint", name, when, req, opts...)
+}
+
+// EnqueueUintptr calls Uintptr as a job, at once or as the options say, and returns the
+// id of the job.
+func (l PredeclaredLater) EnqueueUintptr(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Predeclared/uintptr", req, opts...)
+}
+
+// ScheduleUintptr calls Uintptr as an alarm, which replaces the one of that name.
+func (l PredeclaredLater) ScheduleUintptr(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Predeclared/uintptr", name, when, req, opts...)
 }
 
 // OurNames has methods that are named like things of the generated code.
@@ -828,6 +1484,11 @@ func (UnimplementedOurNames) GoString(context.Context, OurNamesTurn, *v11.Word) 
 // OurNamesTurn is what a method of [OurNames] receives.
 type OurNamesTurn struct{ sdk.Turn[*v1.OurNamesState] }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t OurNamesTurn) Self() OurNamesLater {
+	return OurNamesLater{sdk.NewLater(t, "torture.words.v1.OurNames", t.ID())}
+}
+
 // OurNamesView is what a view, a read-only method of [OurNames], receives.
 type OurNamesView struct{ sdk.View[*v1.OurNamesState] }
 
@@ -872,128 +1533,451 @@ func RegisterOurNames(host sdk.Registrar, newOurNames func(context.Context, *Our
 
 // OurNamesProxy calls one actor of type "torture.words.v1.OurNames".
 // It is a value, and safe for concurrent use.
-type OurNamesProxy struct{ actor sdk.Ref }
+type OurNamesProxy struct{ OurNamesLater }
 
 // NewOurNamesProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewOurNamesProxy(caller sdk.Caller, id string) OurNamesProxy {
-	return OurNamesProxy{sdk.NewRef(caller, "torture.words.v1.OurNames", id)}
+	return OurNamesProxy{OurNamesLater{sdk.NewLater(caller, "torture.words.v1.OurNames", id)}}
 }
 
 func (p OurNamesProxy) State(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/State", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/State", req, opts...)
 }
 
 func (p OurNamesProxy) Type(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Type", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Type", req, opts...)
 }
 
 func (p OurNamesProxy) ID(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/ID", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/ID", req, opts...)
 }
 
 func (p OurNamesProxy) Context(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Context", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Context", req, opts...)
 }
 
 func (p OurNamesProxy) Import(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Import", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Import", req, opts...)
 }
 
 func (p OurNamesProxy) String(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/String", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/String", req, opts...)
 }
 
 func (p OurNamesProxy) Self(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Self", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Self", req, opts...)
 }
 
 func (p OurNamesProxy) Enqueue(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Enqueue", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Enqueue", req, opts...)
 }
 
 func (p OurNamesProxy) Schedule(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Schedule", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Schedule", req, opts...)
 }
 
 func (p OurNamesProxy) Foo(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Foo", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Foo", req, opts...)
 }
 
 func (p OurNamesProxy) EnqueueFoo(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/EnqueueFoo", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/EnqueueFoo", req, opts...)
 }
 
 func (p OurNamesProxy) ScheduleFoo(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/ScheduleFoo", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/ScheduleFoo", req, opts...)
 }
 
 func (p OurNamesProxy) Turn(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Turn", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Turn", req, opts...)
 }
 
 func (p OurNamesProxy) View(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/View", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/View", req, opts...)
 }
 
 func (p OurNamesProxy) Version(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Version", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Version", req, opts...)
 }
 
 func (p OurNamesProxy) Log(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Log", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Log", req, opts...)
 }
 
 func (p OurNamesProxy) Metadata(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Metadata", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Metadata", req, opts...)
 }
 
 func (p OurNamesProxy) Caller(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Caller", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Caller", req, opts...)
 }
 
 func (p OurNamesProxy) Actor(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Actor", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Actor", req, opts...)
 }
 
 func (p OurNamesProxy) Proxy(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Proxy", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Proxy", req, opts...)
 }
 
 func (p OurNamesProxy) Register(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Register", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Register", req, opts...)
 }
 
 func (p OurNamesProxy) Activation(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Activation", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Activation", req, opts...)
 }
 
 func (p OurNamesProxy) Error(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Error", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Error", req, opts...)
 }
 
 func (p OurNamesProxy) Sdk(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Sdk", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Sdk", req, opts...)
 }
 
 func (p OurNamesProxy) Ctx(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Ctx", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Ctx", req, opts...)
 }
 
 func (p OurNamesProxy) Req(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Req", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Req", req, opts...)
 }
 
 func (p OurNamesProxy) Opts(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/Opts", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/Opts", req, opts...)
 }
 
 func (p OurNamesProxy) P(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/P", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/P", req, opts...)
 }
 
 func (p OurNamesProxy) GoString(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.OurNames/GoString", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.OurNamesLater.Ref, "/torture.words.v1.OurNames/GoString", req, opts...)
+}
+
+// OurNamesLater calls methods of one actor of type "torture.words.v1.OurNames" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type OurNamesLater struct{ sdk.Later }
+
+// EnqueueState calls State as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueState(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/State", req, opts...)
+}
+
+// ScheduleState calls State as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleState(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/State", name, when, req, opts...)
+}
+
+// EnqueueType calls Type as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueType(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Type", req, opts...)
+}
+
+// ScheduleType calls Type as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleType(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Type", name, when, req, opts...)
+}
+
+// EnqueueID calls ID as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueID(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/ID", req, opts...)
+}
+
+// ScheduleID calls ID as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleID(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/ID", name, when, req, opts...)
+}
+
+// EnqueueContext calls Context as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueContext(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Context", req, opts...)
+}
+
+// ScheduleContext calls Context as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleContext(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Context", name, when, req, opts...)
+}
+
+// EnqueueImport calls Import as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueImport(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Import", req, opts...)
+}
+
+// ScheduleImport calls Import as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleImport(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Import", name, when, req, opts...)
+}
+
+// EnqueueString calls String as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueString(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/String", req, opts...)
+}
+
+// ScheduleString calls String as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleString(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/String", name, when, req, opts...)
+}
+
+// EnqueueSelf calls Self as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueSelf(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Self", req, opts...)
+}
+
+// ScheduleSelf calls Self as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleSelf(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Self", name, when, req, opts...)
+}
+
+// EnqueueEnqueue calls Enqueue as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueEnqueue(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Enqueue", req, opts...)
+}
+
+// ScheduleEnqueue calls Enqueue as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleEnqueue(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Enqueue", name, when, req, opts...)
+}
+
+// EnqueueSchedule calls Schedule as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueSchedule(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Schedule", req, opts...)
+}
+
+// ScheduleSchedule calls Schedule as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleSchedule(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Schedule", name, when, req, opts...)
+}
+
+// EnqueueFoo calls Foo as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueFoo(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Foo", req, opts...)
+}
+
+// ScheduleFoo calls Foo as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleFoo(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Foo", name, when, req, opts...)
+}
+
+// EnqueueEnqueueFoo calls EnqueueFoo as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueEnqueueFoo(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/EnqueueFoo", req, opts...)
+}
+
+// ScheduleEnqueueFoo calls EnqueueFoo as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleEnqueueFoo(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/EnqueueFoo", name, when, req, opts...)
+}
+
+// EnqueueScheduleFoo calls ScheduleFoo as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueScheduleFoo(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/ScheduleFoo", req, opts...)
+}
+
+// ScheduleScheduleFoo calls ScheduleFoo as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleScheduleFoo(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/ScheduleFoo", name, when, req, opts...)
+}
+
+// EnqueueTurn calls Turn as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueTurn(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Turn", req, opts...)
+}
+
+// ScheduleTurn calls Turn as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleTurn(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Turn", name, when, req, opts...)
+}
+
+// EnqueueView calls View as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueView(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/View", req, opts...)
+}
+
+// ScheduleView calls View as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleView(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/View", name, when, req, opts...)
+}
+
+// EnqueueVersion calls Version as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueVersion(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Version", req, opts...)
+}
+
+// ScheduleVersion calls Version as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleVersion(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Version", name, when, req, opts...)
+}
+
+// EnqueueLog calls Log as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueLog(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Log", req, opts...)
+}
+
+// ScheduleLog calls Log as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleLog(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Log", name, when, req, opts...)
+}
+
+// EnqueueMetadata calls Metadata as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueMetadata(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Metadata", req, opts...)
+}
+
+// ScheduleMetadata calls Metadata as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleMetadata(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Metadata", name, when, req, opts...)
+}
+
+// EnqueueCaller calls Caller as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueCaller(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Caller", req, opts...)
+}
+
+// ScheduleCaller calls Caller as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleCaller(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Caller", name, when, req, opts...)
+}
+
+// EnqueueActor calls Actor as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueActor(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Actor", req, opts...)
+}
+
+// ScheduleActor calls Actor as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleActor(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Actor", name, when, req, opts...)
+}
+
+// EnqueueProxy calls Proxy as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueProxy(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Proxy", req, opts...)
+}
+
+// ScheduleProxy calls Proxy as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleProxy(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Proxy", name, when, req, opts...)
+}
+
+// EnqueueRegister calls Register as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueRegister(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Register", req, opts...)
+}
+
+// ScheduleRegister calls Register as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleRegister(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Register", name, when, req, opts...)
+}
+
+// EnqueueActivation calls Activation as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueActivation(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Activation", req, opts...)
+}
+
+// ScheduleActivation calls Activation as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleActivation(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Activation", name, when, req, opts...)
+}
+
+// EnqueueError calls Error as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueError(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Error", req, opts...)
+}
+
+// ScheduleError calls Error as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleError(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Error", name, when, req, opts...)
+}
+
+// EnqueueSdk calls Sdk as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueSdk(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Sdk", req, opts...)
+}
+
+// ScheduleSdk calls Sdk as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleSdk(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Sdk", name, when, req, opts...)
+}
+
+// EnqueueCtx calls Ctx as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueCtx(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Ctx", req, opts...)
+}
+
+// ScheduleCtx calls Ctx as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleCtx(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Ctx", name, when, req, opts...)
+}
+
+// EnqueueReq calls Req as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueReq(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Req", req, opts...)
+}
+
+// ScheduleReq calls Req as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleReq(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Req", name, when, req, opts...)
+}
+
+// EnqueueOpts calls Opts as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueOpts(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/Opts", req, opts...)
+}
+
+// ScheduleOpts calls Opts as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleOpts(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/Opts", name, when, req, opts...)
+}
+
+// EnqueueP calls P as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueP(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/P", req, opts...)
+}
+
+// ScheduleP calls P as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleP(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/P", name, when, req, opts...)
+}
+
+// EnqueueGoString calls GoString as a job, at once or as the options say, and returns the
+// id of the job.
+func (l OurNamesLater) EnqueueGoString(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.OurNames/GoString", req, opts...)
+}
+
+// ScheduleGoString calls GoString as an alarm, which replaces the one of that name.
+func (l OurNamesLater) ScheduleGoString(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.OurNames/GoString", name, when, req, opts...)
 }
 
 // type is a service that is named like a keyword.
@@ -1015,6 +1999,11 @@ func (UnimplementedType) Func(context.Context, TypeTurn, *v11.Word) (*v11.Word, 
 // TypeTurn is what a method of [Type] receives.
 type TypeTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t TypeTurn) Self() TypeLater {
+	return TypeLater{sdk.NewLater(t, "torture.words.v1.type", t.ID())}
+}
+
 // TypeView is what a view, a read-only method of [Type], receives.
 type TypeView struct{ sdk.StatelessView }
 
@@ -1031,16 +2020,31 @@ func RegisterType(host sdk.Registrar, newType func(context.Context, *TypeActivat
 
 // TypeProxy calls one actor of type "torture.words.v1.type".
 // It is a value, and safe for concurrent use.
-type TypeProxy struct{ actor sdk.Ref }
+type TypeProxy struct{ TypeLater }
 
 // NewTypeProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewTypeProxy(caller sdk.Caller, id string) TypeProxy {
-	return TypeProxy{sdk.NewRef(caller, "torture.words.v1.type", id)}
+	return TypeProxy{TypeLater{sdk.NewLater(caller, "torture.words.v1.type", id)}}
 }
 
 func (p TypeProxy) Func(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.type/func", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.TypeLater.Ref, "/torture.words.v1.type/func", req, opts...)
+}
+
+// TypeLater calls methods of one actor of type "torture.words.v1.type" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type TypeLater struct{ sdk.Later }
+
+// EnqueueFunc calls Func as a job, at once or as the options say, and returns the
+// id of the job.
+func (l TypeLater) EnqueueFunc(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.type/func", req, opts...)
+}
+
+// ScheduleFunc calls Func as an alarm, which replaces the one of that name.
+func (l TypeLater) ScheduleFunc(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.type/func", name, when, req, opts...)
 }
 
 // string is a service that is named like a predeclared type.
@@ -1062,6 +2066,11 @@ func (UnimplementedString) Error(context.Context, StringView, *v11.Word) (*v11.W
 // StringTurn is what a method of [String] receives.
 type StringTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t StringTurn) Self() StringLater {
+	return StringLater{sdk.NewLater(t, "torture.words.v1.string", t.ID())}
+}
+
 // StringView is what a view, a read-only method of [String], receives.
 type StringView struct{ sdk.StatelessView }
 
@@ -1078,17 +2087,21 @@ func RegisterString(host sdk.Registrar, newString func(context.Context, *StringA
 
 // StringProxy calls one actor of type "torture.words.v1.string".
 // It is a value, and safe for concurrent use.
-type StringProxy struct{ actor sdk.Ref }
+type StringProxy struct{ StringLater }
 
 // NewStringProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewStringProxy(caller sdk.Caller, id string) StringProxy {
-	return StringProxy{sdk.NewRef(caller, "torture.words.v1.string", id)}
+	return StringProxy{StringLater{sdk.NewLater(caller, "torture.words.v1.string", id)}}
 }
 
 func (p StringProxy) Error(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallView[v11.Word](ctx, p.actor, "/torture.words.v1.string/error", req, opts...)
+	return sdk.CallView[v11.Word](ctx, p.StringLater.Ref, "/torture.words.v1.string/error", req, opts...)
 }
+
+// StringLater calls methods of one actor of type "torture.words.v1.string" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type StringLater struct{ sdk.Later }
 
 // Context is a service that is named like a type of our imports.
 //
@@ -1109,6 +2122,11 @@ func (UnimplementedContext) Context(context.Context, ContextTurn, *v11.Word) (*v
 // ContextTurn is what a method of [Context] receives.
 type ContextTurn struct{ sdk.StatelessTurn }
 
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t ContextTurn) Self() ContextLater {
+	return ContextLater{sdk.NewLater(t, "torture.words.v1.Context", t.ID())}
+}
+
 // ContextView is what a view, a read-only method of [Context], receives.
 type ContextView struct{ sdk.StatelessView }
 
@@ -1125,14 +2143,29 @@ func RegisterContext(host sdk.Registrar, newContext func(context.Context, *Conte
 
 // ContextProxy calls one actor of type "torture.words.v1.Context".
 // It is a value, and safe for concurrent use.
-type ContextProxy struct{ actor sdk.Ref }
+type ContextProxy struct{ ContextLater }
 
 // NewContextProxy returns the proxy of the actor with the given id.
 // The caller is the service of a host, a turn or a view, or a gateway.
 func NewContextProxy(caller sdk.Caller, id string) ContextProxy {
-	return ContextProxy{sdk.NewRef(caller, "torture.words.v1.Context", id)}
+	return ContextProxy{ContextLater{sdk.NewLater(caller, "torture.words.v1.Context", id)}}
 }
 
 func (p ContextProxy) Context(ctx context.Context, req *v11.Word, opts ...sdk.CallOption) (*v11.Word, error) {
-	return sdk.CallTurn[v11.Word](ctx, p.actor, "/torture.words.v1.Context/Context", req, opts...)
+	return sdk.CallTurn[v11.Word](ctx, p.ContextLater.Ref, "/torture.words.v1.Context/Context", req, opts...)
+}
+
+// ContextLater calls methods of one actor of type "torture.words.v1.Context" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type ContextLater struct{ sdk.Later }
+
+// EnqueueContext calls Context as a job, at once or as the options say, and returns the
+// id of the job.
+func (l ContextLater) EnqueueContext(ctx context.Context, req *v11.Word, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/torture.words.v1.Context/Context", req, opts...)
+}
+
+// ScheduleContext calls Context as an alarm, which replaces the one of that name.
+func (l ContextLater) ScheduleContext(ctx context.Context, name string, when sdk.When, req *v11.Word, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/torture.words.v1.Context/Context", name, when, req, opts...)
 }
