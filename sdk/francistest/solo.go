@@ -107,8 +107,10 @@ func (s *solo) kept(a *runtimev1.Actor) *kept {
 	return &kept{}
 }
 
-func (s *solo) Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
-	answered(s.commit(record), nil)
+func (s *solo) Commit(from host.Sender) {
+	if record := from.Seal(); record != nil {
+		from.Answered(s.commit(record), nil)
+	}
 }
 
 func (s *solo) commit(record *runtimev1.Record) *runtimev1.CommitResponse_Result {

@@ -9,7 +9,8 @@
 //
 //	Stage   for a turn that changed something: it waits for the next record
 //	Follow  for whoever changed nothing: it waits for what is pending, if anything is
-//	Send    to learn whether the next record is to be sent now
+//	Due     to learn whether the next record may be sent now
+//	Send    when it is
 //
 // and then what became of the record in flight: Applied, Refused or Lost. Each of
 // these returns who may go, and what they are told.
@@ -118,10 +119,13 @@ func wait[W any](others *[]Told[W], w W) Verdict {
 	return Wait
 }
 
-// Send reports whether the next record is to be sent now. It is in flight then, and
-// what is staged from now on belongs to the one after it.
+// Due reports whether the next record may be sent now.
+func (g *Gate[W]) Due() bool { return !g.broken && !g.sent && g.changed }
+
+// Send sends the next record, if it is due, and reports whether it was. It is in flight
+// then, and what is staged from now on belongs to the one after it.
 func (g *Gate[W]) Send() bool {
-	if g.broken || g.sent || !g.changed {
+	if !g.Due() {
 		return false
 	}
 	g.flight, g.staged = g.staged, nil

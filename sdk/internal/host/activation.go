@@ -56,6 +56,9 @@ type activation struct {
 	lent bool
 	// crowded is true while so much has accumulated that the next turn has to wait.
 	crowded atomic.Bool
+	// away counts the callers who have been answered and do not run yet. While there are
+	// any, the next record is not sent: many callers call again at once.
+	away atomic.Int32
 	// base is the identity of the last record that is durable, and sequence counts the
 	// records that were sent. Both are guarded by the lock of the slot.
 	base     identity

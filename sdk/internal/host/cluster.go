@@ -23,12 +23,20 @@ type Cluster interface {
 	Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
 	// Load reads the state of an actor.
 	Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error)
-	// Commit writes a record and calls answered, once, on any goroutine, also before it
-	// returns; answered does not block. The record is repeated until it is answered; it
+	// Commit writes the record of a sender, on any goroutine, also before it returns.
+	Commit(from Sender)
+	Tasks
+}
+
+// Sender has a record to be written. Its methods do not block.
+type Sender interface {
+	// Seal returns the record. It is called once, when the record leaves: until then more
+	// turns may find a place in it. It returns nil where there is none any more.
+	Seal() *runtimev1.Record
+	// Answered is called once after that. The record is repeated until it is answered; it
 	// fails only when that can no longer be: with [ErrUnsent] where the record has
 	// certainly not been applied, else the outcome is unknown.
-	Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error))
-	Tasks
+	Answered(res *runtimev1.CommitResponse_Result, err error)
 }
 
 // Tasks are the alarms and jobs of a cluster.

@@ -36,6 +36,9 @@ type output struct {
 	gate gate.Gate[waiter]
 	// next accumulates what is to be sent, and flight is on its way; nil for none.
 	next, flight *runtimev1.Record
+	// asked is true from when the activation has asked for a place for its next record
+	// until that is sealed.
+	asked bool
 	// accumulated and sent are what they hold of the budget of the host, in bytes.
 	accumulated, sent int
 }
@@ -101,10 +104,24 @@ func (a *activation) free() {
 	a.output.sent = 0
 }
 
-// dispatch returns the record that is to be sent now; nil for none. The slot is locked.
-func (a *activation) dispatch() *runtimev1.Record {
+// due reports whether the activation is to ask for a place for its next record now. The
+// slot is locked.
+func (a *activation) due() bool {
 	o := a.output
-	if !o.gate.Send() {
+	if o == nil || o.asked || a.away.Load() > 0 || !o.gate.Due() {
+		return false
+	}
+	o.asked = true
+	return true
+}
+
+// Seal implements [Sender].
+func (a *activation) Seal() *runtimev1.Record {
+	a.slot.mu.Lock()
+	defer a.slot.mu.Unlock()
+	o := a.output
+	o.asked = false
+	if !o.gate.Send() { // the host has given up
 		return nil
 	}
 	a.sequence++
@@ -122,14 +139,12 @@ func (a *activation) discard() {
 	a.output.next = nil
 }
 
-// send sends a record.
-func (a *activation) send(record *runtimev1.Record) {
-	a.slot.table.host.cfg.Cluster.Commit(record, a.answered)
-}
+// send lets the next record leave.
+func (a *activation) send() { a.slot.table.host.cfg.Cluster.Commit(a) }
 
-// answered takes the answer to the record in flight: lets those go that waited for it,
-// and sends the next one.
-func (a *activation) answered(res *runtimev1.CommitResponse_Result, err error) {
+// Answered implements [Sender]: it lets those go that waited for the record in flight. The
+// next one leaves when they run again.
+func (a *activation) Answered(res *runtimev1.CommitResponse_Result, err error) {
 	s := a.slot
 	s.mu.Lock()
 	if a.output.broken() { // the host has given up; nobody waits
@@ -138,7 +153,7 @@ func (a *activation) answered(res *runtimev1.CommitResponse_Result, err error) {
 	}
 	told, why := a.judge(res, err)
 	a.free()
-	next := a.dispatch()
+	a.away.Add(1) // until all are told
 	var doomed []holder
 	switch {
 	case a.output.broken():
@@ -149,14 +164,26 @@ func (a *activation) answered(res *runtimev1.CommitResponse_Result, err error) {
 	}
 	s.mu.Unlock()
 
-	if next != nil {
-		a.send(next)
-	}
 	for _, h := range doomed {
 		h.doom()
 	}
 	for _, t := range told {
 		t.Waiter.told(t.Outcome, why)
+	}
+	a.back()
+}
+
+// back says that one of those is under way no more that the next record waits for: the
+// callers whose answers have just left. The last one sends it.
+func (a *activation) back() {
+	if a.away.Add(-1) > 0 {
+		return
+	}
+	a.slot.mu.Lock()
+	due := a.due()
+	a.slot.mu.Unlock()
+	if due {
+		a.send()
 	}
 }
 

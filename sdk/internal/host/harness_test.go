@@ -139,11 +139,12 @@ func (c *cluster) Load(ctx context.Context, _ *runtimev1.LoadRequest_Read) (*run
 	return c.load(ctx)
 }
 
-func (c *cluster) Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
+func (c *cluster) Commit(from host.Sender) {
+	record := from.Seal()
 	c.mu.Lock()
 	c.records = append(c.records, record)
 	c.mu.Unlock()
-	go func() { answered(c.commit()) }()
+	go func() { from.Answered(c.commit()) }()
 }
 
 func (*cluster) Change(context.Context, []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, error) {

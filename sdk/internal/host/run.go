@@ -53,6 +53,8 @@ type run struct {
 	fromView bool
 	// ends is true when the deadline or the parent context can end the call.
 	ends bool
+	// released is true when the next record waits for the caller to run again.
+	released bool
 	// waits is true when the reply waits for something after the method has ended.
 	waits bool
 	// revoked is set when the worker lost the shard while the method ran.
@@ -145,6 +147,14 @@ func (r *run) executeHere() {
 	r.execute()
 	if r.waits {
 		<-r.wake
+		r.returned()
+	}
+}
+
+// returned says that the caller, who has the answer, runs again.
+func (r *run) returned() {
+	if r.released {
+		r.activation.back()
 	}
 }
 
@@ -156,6 +166,7 @@ func (r *run) await() {
 		r.end(r.parent.Err())
 		<-r.wake
 	}
+	r.returned()
 	if r.due > 0 {
 		r.host.deadlines.Stop(&r.deadline)
 	}
@@ -209,6 +220,18 @@ func (r *run) admitted() {
 // already.
 func (r *run) finish() {
 	if r.answered.CompareAndSwap(false, true) {
+		r.tell()
+	}
+}
+
+// release answers a turn whose change is durable, unless its caller has been told something
+// already.
+func (r *run) release() {
+	if r.answered.CompareAndSwap(false, true) {
+		if r.wake != nil {
+			r.released = true
+			r.activation.away.Add(1)
+		}
 		r.tell()
 	}
 }
@@ -401,7 +424,7 @@ func (r *run) told(outcome gate.Outcome, why reasons) {
 	case outcome != gate.Durable:
 		r.fail(why.of(outcome))
 	case r.change != nil: // the runtime has proven that the actor was this worker's
-		r.finish()
+		r.release()
 	default:
 		r.confirm(r.active())
 	}

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/gate"
 	"github.com/francis-actors/francis/internal/core/turn"
 	"github.com/francis-actors/francis/internal/deadline"
@@ -113,15 +112,15 @@ func (s *slot) ready(r *run) error {
 func (s *slot) depart(r *run, how leaving) {
 	active := how == changed || r.active()
 	s.mu.Lock()
-	verdict, record := s.pass(r, how)
+	verdict, due := s.pass(r, how)
 	r.waits = verdict == gate.Wait || !active && how == unchanged
 	if r.waits && r.wake == nil && !r.forwarded {
 		r.wake = make(chan struct{}, 1)
 	}
 	s.leave(&r.ticket)
 	s.mu.Unlock()
-	if record != nil {
-		r.activation.send(record)
+	if due {
+		r.activation.send()
 	}
 	switch {
 	case verdict == gate.Broken:
@@ -135,17 +134,17 @@ func (s *slot) depart(r *run, how leaving) {
 	}
 }
 
-// pass brings a run to the gate, and returns the record that is to be sent now; nil for
-// none. The slot is locked.
-func (s *slot) pass(r *run, how leaving) (gate.Verdict, *runtimev1.Record) {
+// pass brings a run to the gate, and reports whether a record is to be sent now. The slot
+// is locked.
+func (s *slot) pass(r *run, how leaving) (verdict gate.Verdict, due bool) {
 	switch how {
 	case changed:
-		verdict := r.activation.stage(r)
-		return verdict, r.activation.dispatch()
+		verdict = r.activation.stage(r)
+		return verdict, r.activation.due()
 	case unchanged:
-		return r.activation.output.follow(r), nil
+		return r.activation.output.follow(r), false
 	default:
-		return gate.Open, nil
+		return gate.Open, false
 	}
 }
 

@@ -45,8 +45,13 @@ type batcher[Q proto.Message, R any] struct {
 }
 
 type item[Q proto.Message, R any] struct {
-	query Q
-	size  int
+	// seal makes the query, once, when the item leaves; it may turn out that there is
+	// none any more.
+	seal func() Q
+	// query and size are set once it is sealed.
+	sealed bool
+	query  Q
+	size   int
 	// answered is told the answer, once.
 	answered func(R, error)
 }
@@ -57,10 +62,11 @@ func (b *batcher[Q, R]) do(ctx context.Context, query Q) (R, error) {
 	var res R
 	var err error
 	done := make(chan struct{})
-	i := b.add(query, func(answer R, fault error) {
+	i := &item[Q, R]{seal: func() Q { return query }, answered: func(answer R, fault error) {
 		res, err = answer, fault
 		close(done)
-	})
+	}}
+	b.add(i)
 	select {
 	case <-done:
 		return res, err
@@ -84,8 +90,7 @@ func (b *batcher[Q, R]) abandon(i *item[Q, R], cause error) error {
 }
 
 // add lets an item travel with the next batch.
-func (b *batcher[Q, R]) add(query Q, answered func(R, error)) *item[Q, R] {
-	i := &item[Q, R]{query: query, size: proto.Size(query), answered: answered}
+func (b *batcher[Q, R]) add(i *item[Q, R]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting = append(b.waiting, i)
@@ -93,7 +98,6 @@ func (b *batcher[Q, R]) add(query Q, answered func(R, error)) *item[Q, R] {
 		b.sending++
 		go b.work()
 	}
-	return i
 }
 
 // work sends batches until nothing waits. It yields once: others who are about to add
@@ -120,25 +124,32 @@ func (b *batcher[Q, R]) work() {
 func (b *batcher[Q, R]) take() []*item[Q, R] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := b.fits()
-	items := slices.Clone(b.waiting[:n])
+	var items []*item[Q, R]
+	n, bytes := 0, 0
+	for ; n < len(b.waiting) && len(items) < maxBatch; n++ {
+		i := b.waiting[n]
+		if !i.leave() {
+			continue
+		}
+		if bytes += i.size; len(items) > 0 && bytes > maxBatchBytes {
+			break
+		}
+		items = append(items, i)
+	}
 	b.waiting = slices.Delete(b.waiting, 0, n)
-	if n == 0 {
+	if len(items) == 0 {
 		b.sending--
 	}
 	return items
 }
 
-// fits is how many of those who wait travel together: at least one, if one waits.
-func (b *batcher[Q, R]) fits() int {
-	bytes := 0
-	for n, i := range b.waiting {
-		bytes += i.size
-		if n == maxBatch || n > 0 && bytes > maxBatchBytes {
-			return n
-		}
+// leave seals the item, and reports whether there is something to send.
+func (i *item[Q, R]) leave() bool {
+	if !i.sealed {
+		i.sealed, i.query = true, i.seal()
+		i.size = proto.Size(i.query)
 	}
-	return len(b.waiting)
+	return i.query.ProtoReflect().IsValid()
 }
 
 // load reads a batch of actors.

@@ -107,13 +107,14 @@ func (m *Member) Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*r
 // Commit writes a record, together with others that are written at the same time.
 // It belongs to the session in which it began: another one could not tell whether
 // it was applied. It fails with [host.ErrUnsent] where it was certainly not.
-func (m *Member) Commit(record *runtimev1.Record, answered func(*runtimev1.CommitResponse_Result, error)) {
-	s := m.session.Load()
-	if s == nil {
-		answered(nil, fmt.Errorf("%w: %w", host.ErrUnsent, errNoSession))
+func (m *Member) Commit(from host.Sender) {
+	if s := m.session.Load(); s != nil {
+		s.commits.add(&item[*runtimev1.Record, *runtimev1.CommitResponse_Result]{seal: from.Seal, answered: from.Answered})
 		return
 	}
-	s.commits.add(record, answered)
+	if from.Seal() != nil {
+		from.Answered(nil, fmt.Errorf("%w: %w", host.ErrUnsent, errNoSession))
+	}
 }
 
 // merge takes over a change of the table, and does what it means for this worker.

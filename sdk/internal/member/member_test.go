@@ -1,6 +1,7 @@
 package member
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -438,6 +439,37 @@ func TestBatches(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An item is sealed when it leaves, and left out when there is nothing to ask any more.
+func TestItemsAreSealedWhenTheyLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		open := make(chan struct{})
+		var sent [][]byte
+		b := &batcher[*runtimev1.Record, int]{width: 1, send: func(items []*runtimev1.Record) ([]int, error) {
+			<-open
+			for _, i := range items {
+				sent = append(sent, i.GetData())
+			}
+			return make([]int, len(items)), nil
+		}}
+		data, answers := []byte{1}, 0
+		add := func(seal func() *runtimev1.Record) {
+			b.add(&item[*runtimev1.Record, int]{seal: seal, answered: func(int, error) { answers++ }})
+			synctest.Wait()
+		}
+		latest := func() *runtimev1.Record { return &runtimev1.Record{Data: data} }
+		add(latest)
+		add(func() *runtimev1.Record { return nil })
+		add(latest)
+		data = []byte{2}
+		close(open)
+		synctest.Wait()
+		if !slices.EqualFunc(sent, [][]byte{{1}, {2}}, bytes.Equal) || answers != 2 {
+			t.Errorf("%v were sent, with %d answers", sent, answers)
+		}
+	})
 }
 
 func TestBatchGivenUp(t *testing.T) {
