@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/limit"
 )
 
 // DamagedTask stands for a task whose row is damaged.
@@ -12,9 +13,8 @@ func DamagedTask(key TaskKey) *runtimev1.ScheduledTask {
 	return &runtimev1.ScheduledTask{Task: &runtimev1.Task{Key: key.Message()}, Error: ErrDamagedTask.Error()}
 }
 
-// MaxChanges is how many changes, settlements or completions one call has, and how many
-// changes one record.
-const MaxChanges = 1_024
+// MaxRevived is how many dead letters one call or one record revives.
+const MaxRevived = 16
 
 // MaxListed is how many tasks a list has at most, and Listed how many without a limit.
 const (
@@ -35,8 +35,8 @@ func CheckChanges(changes []*runtimev1.TaskChange) error {
 
 // CheckSettlements reports, as ErrInvalid, why settlements cannot be made.
 func CheckSettlements(settlements []*runtimev1.Settlement) error {
-	if len(settlements) > MaxChanges {
-		return fmt.Errorf("%w: there are %d settlements; at most %d are allowed", ErrInvalid, len(settlements), MaxChanges)
+	if len(settlements) > limit.MaxChanges {
+		return fmt.Errorf("%w: there are %d settlements; at most %d are allowed", ErrInvalid, len(settlements), limit.MaxChanges)
 	}
 	for _, s := range settlements {
 		err := checkStage(s.GetKey(), s.GetRevision())
@@ -52,8 +52,8 @@ func CheckSettlements(settlements []*runtimev1.Settlement) error {
 
 // CheckCompletions reports, as ErrInvalid, why completions name no tasks.
 func CheckCompletions(completions []*runtimev1.Completion) error {
-	if len(completions) > MaxChanges {
-		return fmt.Errorf("%w: there are %d tasks; at most %d are allowed", ErrInvalid, len(completions), MaxChanges)
+	if len(completions) > limit.MaxChanges {
+		return fmt.Errorf("%w: there are %d tasks; at most %d are allowed", ErrInvalid, len(completions), limit.MaxChanges)
 	}
 	for _, c := range completions {
 		if err := checkStage(c.GetKey(), c.GetRevision()); err != nil {
@@ -99,14 +99,21 @@ func checkTasks(record *runtimev1.Record) error {
 }
 
 func checkChanges(changes []*runtimev1.TaskChange) error {
-	if len(changes) > MaxChanges {
-		return fmt.Errorf("there are %d changes of tasks; at most %d are allowed", len(changes), MaxChanges)
+	if len(changes) > limit.MaxChanges {
+		return fmt.Errorf("there are %d changes of tasks; at most %d are allowed", len(changes), limit.MaxChanges)
 	}
+	revived := 0
 	for _, change := range changes {
 		key := ChangedKey(change)
 		if err := checkTaskKey(key); err != nil {
 			return fmt.Errorf("change of %s: %w", quoteTask(key), err)
 		}
+		if change.GetRevive() != nil {
+			revived++
+		}
+	}
+	if revived > MaxRevived {
+		return fmt.Errorf("%d dead letters are to be revived at once; at most %d are allowed", revived, MaxRevived)
 	}
 	return nil
 }

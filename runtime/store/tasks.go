@@ -12,7 +12,8 @@ import (
 type Tasks interface {
 	// Change makes changes in order, all of them together with those of other calls in one
 	// transaction, and answers each. One that is not done keeps none from being done. A
-	// change that is not well formed makes the call ErrInvalid, and nothing happens.
+	// change that is not well formed makes the call ErrInvalid, and nothing happens; so do
+	// more than MaxRevived revivals, whose tasks are larger than what asks for them.
 	//
 	// A set of a task whose timing has no time left is done, and leaves no task. To set an
 	// alarm again replaces it; a job that waits stays as it is: EXISTS, or CONFLICT if its
@@ -38,26 +39,30 @@ type Tasks interface {
 	List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error)
 }
 
-// Moved is what a transaction did to the tasks that a call concerned, for who keeps
-// track of what is due.
-//
-// Of all that is known of a key, that of the highest counter holds: within a transaction
-// all calls report a task as the transaction left it. Who got an error instead, or left
-// before the answer, has to read what is due anew.
+// Moved is what a call did to tasks, for who keeps track of what is due. Who got an error
+// instead, or left before the answer, has to read what is due anew.
 type Moved struct {
-	// Moves has each task that was set, changed or deleted once. It is empty for what was
+	// Moves has each task that was set, changed or deleted. It is empty for what was
 	// refused.
 	Moves []Move
-	// Counter is that of the transaction; without a change it is the counter now.
+	// Counter is the counter after the call.
 	Counter Counter
 }
 
-// Move is a task as a transaction left it.
+// And is what two calls did, one after the other.
+func (m Moved) And(later Moved) Moved {
+	return Moved{Moves: append(m.Moves, later.Moves...), Counter: later.Counter}
+}
+
+// Move is a task as a transaction left it. Of all that is known of a task, that of the
+// highest counter holds: all calls of a transaction report the same.
 type Move struct {
 	// Key names it.
 	Key *runtimev1.TaskKey
 	// Task is what is stored; nil if there is no such task any more.
 	Task *runtimev1.ScheduledTask
+	// Counter is that of the transaction, and so the revision of the task.
+	Counter Counter
 }
 
 // DueQuery asks what is due.

@@ -40,9 +40,9 @@ const (
 	// MaxMetadata is the largest metadata of a call: the bytes of all keys and
 	// values together.
 	MaxMetadata = 4 << 10
-	// MaxTaskRequest is the largest request of an alarm or a job, in encoded bytes: it
-	// travels with what else is known of the task.
-	MaxTaskRequest = MaxMessage - 64<<10
+	// MaxTaskRequest is the largest request of an alarm or a job, in encoded bytes: it is
+	// kept like a state, and written again at each attempt.
+	MaxTaskRequest = 1 << 20
 	// MaxChanges is how many changes of tasks one record or request carries.
 	MaxChanges = 1024
 	// MaxFailure is how much is kept of the error of a failed attempt, in bytes.

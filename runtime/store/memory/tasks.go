@@ -129,7 +129,12 @@ func (s *Store) Strand(ctx context.Context, out []*runtimev1.Completion) (store.
 	if err := store.CheckCompletions(out); err != nil {
 		return store.Moved{}, err
 	}
-	return s.work(ctx, func(w *tasks.Work) error { return w.Strand(out) })
+	return s.work(ctx, func(w *tasks.Work) error { return strand(w, out) })
+}
+
+func strand(w *tasks.Work, out []*runtimev1.Completion) error {
+	_, err := w.Strand(out) // without a budget there is no rest
+	return err
 }
 
 // Due implements store.Tasks.

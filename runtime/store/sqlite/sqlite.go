@@ -213,7 +213,13 @@ func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.
 		return nil, store.Moved{}, err
 	}
 	answer, err := ask(ctx, s.writer.queue, write{worker: worker, records: records})
-	return answer.results, answer.moved(), err
+	if err != nil {
+		return nil, store.Moved{}, err
+	}
+	if answer.work.Cut() {
+		return s.commitRest(ctx, worker, records, answer)
+	}
+	return answer.results, answer.moved(), nil
 }
 
 // shell is the store, as its keeper sees it.

@@ -119,7 +119,7 @@ func (w *writer) workOf(g *group, question write) (*tasks.Work, error) {
 		return nil, nil //nolint:nilnil // no work and no fault
 	}
 	if g.draft == nil {
-		g.draft = tasks.NewDraft(tasks.Config{Source: w.tasks.read, Now: w.now(), Revision: w.counted().Counter, Random: w.random})
+		g.draft = tasks.NewDraft(tasks.Config{Source: w.tasks.read, Now: w.now(), Revision: w.counted().Counter, Random: w.random, Budget: groupBytes})
 	}
 	work := g.draft.Work()
 	if question.work != nil {
@@ -146,6 +146,30 @@ func requests(changes []*runtimev1.TaskChange) (bytes int) {
 		bytes += len(change.GetSet().GetRequest())
 	}
 	return bytes
+}
+
+// cut are the items that did not fit into a transaction, and their numbers.
+func cut[T any](items []T, verdict func(i int) runtimev1.Verdict) (at []int, rest []T) {
+	for i, item := range items {
+		if verdict(i) == runtimev1.Verdict_VERDICT_UNSPECIFIED {
+			at, rest = append(at, i), append(rest, item)
+		}
+	}
+	return at, rest
+}
+
+// commitRest commits the records that did not fit into the first transaction.
+func (s *Store) commitRest(ctx context.Context, worker string, records []*runtimev1.Record, first written) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
+	results := first.results
+	at, rest := cut(records, func(i int) runtimev1.Verdict { return results[i].GetVerdict() })
+	more, moved, err := s.Commit(ctx, worker, rest)
+	if err != nil {
+		return nil, store.Moved{}, err
+	}
+	for i, result := range more {
+		results[at[i]] = result
+	}
+	return results, first.moved().And(moved), nil
 }
 
 // work lets a call change tasks in the transaction of a group.
@@ -183,7 +207,18 @@ func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtim
 	if err != nil { // the writer may still be at it
 		return nil, store.Moved{}, err
 	}
-	return verdicts, moved, nil
+	at, rest := cut(settlements, func(i int) runtimev1.Verdict { return verdicts[i] })
+	if len(rest) == 0 {
+		return verdicts, moved, nil
+	}
+	more, movedMore, err := s.Settle(ctx, worker, rest)
+	if err != nil {
+		return nil, store.Moved{}, err
+	}
+	for i, verdict := range more {
+		verdicts[at[i]] = verdict
+	}
+	return verdicts, moved.And(movedMore), nil
 }
 
 // Strand implements store.Tasks.
@@ -191,5 +226,17 @@ func (s *Store) Strand(ctx context.Context, out []*runtimev1.Completion) (store.
 	if err := store.CheckCompletions(out); err != nil {
 		return store.Moved{}, err
 	}
-	return s.work(ctx, work{rows: len(out), do: func(w *tasks.Work) error { return w.Strand(out) }})
+	var moved store.Moved
+	for more := true; more; more = len(out) > 0 {
+		var left []*runtimev1.Completion
+		now, err := s.work(ctx, work{rows: len(out), do: func(w *tasks.Work) (err error) {
+			left, err = w.Strand(out)
+			return err
+		}})
+		if err != nil { // the writer may still be at it
+			return store.Moved{}, err
+		}
+		out, moved = left, moved.And(now)
+	}
+	return moved, nil
 }

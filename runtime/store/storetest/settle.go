@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -23,6 +24,7 @@ var settleTests = []test{
 	{"a task that went on is not stranded", strandLate},
 	{"dead letters are revived and buried", deadLetters},
 	{"a dead letter whose key lives is not revived", deadLetterTaken},
+	{"many large deliveries end at once", settleLarge},
 	{"malformed settlements are refused", settleMalformed},
 }
 
@@ -249,6 +251,48 @@ func deadLetterTaken(b *bench) {
 	results, _ = b.change(remove(alarm("a", "tick")), revive(alarm("a", "tick")))
 	want(b, "results", results, []runtimev1.ChangeResponse_Result{done, done})
 	want(b, "due", names(b.due()), []string{"a!tick"})
+}
+
+// What ends a delivery is small, and its task may be large: stores may spread them over
+// several transactions, which nobody sees.
+func settleLarge(b *bench) {
+	b.single()
+	const count = 40
+	var tasks []*runtimev1.ScheduledTask
+	for i := range count {
+		key := alarm(fmt.Sprint("a", i), "tick")
+		t := every(key, time.Hour)
+		t.Request = make([]byte, 1<<20)
+		b.set(t)
+		tasks = append(tasks, b.stored(key))
+	}
+	var settlements []*runtimev1.Settlement
+	for i, s := range tasks {
+		if i%2 == 0 {
+			settlements = append(settlements, failed(s, 1, "x"))
+		}
+	}
+	verdicts, moved := b.settle("w1", settlements...)
+	want(b, "verdicts of settlements", verdicts, slices.Repeat([]runtimev1.Verdict{applied}, count/2))
+	want(b, "moves", len(moved.Moves), count/2)
+	want(b, "counter", moved.Counter, b.counter())
+	var records []*runtimev1.Record
+	for i, s := range tasks {
+		records = append(records, completing(record(fmt.Sprint("a", i), nil, at(1, 1), "x"), s), record(fmt.Sprint("plain", i), nil, at(1, 1), "x"))
+	}
+	verdicts, moved = b.commitTasks(records...)
+	want(b, "moves", len(moved.Moves), count/2)
+	for i, verdict := range verdicts {
+		want(b, fmt.Sprint("verdict ", i), verdict, map[bool]runtimev1.Verdict{true: superseded, false: applied}[i%4 == 0])
+	}
+	for _, m := range moved.Moves {
+		want(b, "revision of "+name(m.Key), m.Task.GetRevision(), uint64(m.Counter))
+	}
+	tasks = nil
+	for i := range count {
+		tasks = append(tasks, b.stored(alarm(fmt.Sprint("a", i), "tick")))
+	}
+	want(b, "stranded", len(b.strand(tasks...).Moves), count)
 }
 
 func settleMalformed(b *bench) {

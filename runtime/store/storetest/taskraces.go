@@ -68,11 +68,11 @@ func raceMoves(b *bench) {
 		}
 		for _, m := range moved.Moves {
 			k := name(m.Key)
-			if moved.Counter == at0[k] && m.Task.GetRevision() != known[k].GetRevision() {
-				b.Errorf("%s is %v and %v at the counter %d", k, m.Task, known[k], moved.Counter)
+			if m.Counter == at0[k] && m.Task.GetRevision() != known[k].GetRevision() {
+				b.Errorf("%s is %v and %v at the counter %d", k, m.Task, known[k], m.Counter)
 			}
-			if moved.Counter >= at0[k] {
-				known[k], at0[k] = m.Task, moved.Counter
+			if m.Counter >= at0[k] {
+				known[k], at0[k] = m.Task, m.Counter
 			}
 		}
 	}

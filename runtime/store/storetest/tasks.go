@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
@@ -308,8 +309,10 @@ func taskMalformed(b *bench) {
 		_, _, err = b.Commit(b.Context(), "w1", []*runtimev1.Record{changing(record("a", nil, at(1, 1), "x"), good, bad)})
 		wantError(b, "a record with "+what, err, store.ErrInvalid)
 	}
-	_, _, err := b.Change(b.Context(), slices.Repeat([]*runtimev1.TaskChange{good}, store.MaxChanges+1))
+	_, _, err := b.Change(b.Context(), slices.Repeat([]*runtimev1.TaskChange{good}, limit.MaxChanges+1))
 	wantError(b, "too many", err, store.ErrInvalid)
+	_, _, err = b.Change(b.Context(), slices.Repeat([]*runtimev1.TaskChange{revive(job("a", "x"))}, store.MaxRevived+1))
+	wantError(b, "too many revivals", err, store.ErrInvalid)
 	foreign := record("a", nil, at(1, 1), "x")
 	foreign.Completes = &runtimev1.Completion{Key: alarm("b", "x"), Revision: 1}
 	_, _, err = b.Commit(b.Context(), "w1", []*runtimev1.Record{foreign})

@@ -45,6 +45,9 @@ type Config struct {
 	Revision store.Counter
 	// Random returns numbers from 0 up to 1.
 	Random func() float64
+	// Budget is how many bytes the draft reads and writes, about, before it ends no other
+	// deliveries; 0 for any number. What ends a delivery is small, its task may be large.
+	Budget int
 }
 
 // Draft is what a transaction does to tasks. It is for one goroutine.
@@ -53,6 +56,8 @@ type Draft struct {
 	rows   map[Ref]*Row
 	// changed counts the rows that have to be written.
 	changed int
+	// bytes is how much was read and has to be written, about.
+	bytes int
 }
 
 // NewDraft is an empty draft.
@@ -108,9 +113,15 @@ func (d *Draft) read(ref Ref) (*Row, error) {
 	stored, err := d.config.Source(ref)
 	if err == nil {
 		r.Task, r.known = stored, true
+		d.weigh(stored)
 	}
 	return r, err
 }
+
+// weigh counts a task that was read or has to be written.
+func (d *Draft) weigh(s *runtimev1.ScheduledTask) { d.bytes += len(s.GetTask().GetRequest()) }
+
+func (d *Draft) full() bool { return d.config.Budget > 0 && d.bytes >= d.config.Budget }
 
 // living reports whether a row holds a task that can be read.
 func living(s *runtimev1.ScheduledTask) bool { return s.GetRevision() != 0 }

@@ -11,6 +11,8 @@ type Work struct {
 	draft *Draft
 	// moved are the tasks that it has changed.
 	moved []*Row
+	// cut is true when something of it did not fit.
+	cut bool
 }
 
 // Work begins the work of a call.
@@ -22,6 +24,16 @@ func (w *Work) Draft() *Draft {
 		return nil
 	}
 	return w.draft
+}
+
+// Cut reports whether something of the work did not fit into the transaction any more. It
+// was left out, with the verdict UNSPECIFIED, and is to be done in another one.
+func (w *Work) Cut() bool { return w != nil && w.cut }
+
+// fits reports whether there is room for one more delivery to end.
+func (w *Work) fits() bool {
+	w.cut = w.cut || w.draft.full()
+	return !w.draft.full()
 }
 
 // In reports whether a record does anything to tasks.
@@ -37,7 +49,7 @@ func (w *Work) Moves() []store.Move {
 	}
 	moves := make([]store.Move, len(w.moved))
 	for i, r := range w.moved {
-		moves[i] = store.Move{Key: r.Message(), Task: r.Task}
+		moves[i] = store.Move{Key: r.Message(), Task: r.Task, Counter: w.draft.config.Revision}
 	}
 	return moves
 }
@@ -46,6 +58,9 @@ func (w *Work) Moves() []store.Move {
 // and nothing, when the delivery that it completes is not the stage that the task has.
 // Without work every record is one that does nothing to tasks.
 func (w *Work) Judge(record *runtimev1.Record) (runtimev1.Verdict, error) {
+	if In(record) && !w.fits() {
+		return runtimev1.Verdict_VERDICT_UNSPECIFIED, nil
+	}
 	if c := record.GetCompletes(); c != nil {
 		r, ok, err := w.draft.at(c.GetKey(), c.GetRevision())
 		if err != nil || !ok {
@@ -149,6 +164,9 @@ func (w *Work) Settle(owners Owners, worker string, settlements []*runtimev1.Set
 		if verdicts[i] = runtimev1.Verdict_VERDICT_STALE_EPOCH; !owners.Owns(worker, actor, s.GetFence()) {
 			continue
 		}
+		if verdicts[i] = runtimev1.Verdict_VERDICT_UNSPECIFIED; !w.fits() {
+			continue
+		}
 		var err error
 		if verdicts[i], err = w.settle(s); err != nil {
 			return nil, err
@@ -176,18 +194,22 @@ func (w *Work) settle(s *runtimev1.Settlement) (runtimev1.Verdict, error) {
 	return runtimev1.Verdict_VERDICT_APPLIED, nil
 }
 
-// Strand marks tasks that were out with a worker when it died.
-func (w *Work) Strand(out []*runtimev1.Completion) error {
-	for _, c := range out {
+// Strand marks tasks that were out with a worker when it died. It returns those that did
+// not fit.
+func (w *Work) Strand(out []*runtimev1.Completion) (rest []*runtimev1.Completion, err error) {
+	for i, c := range out {
+		if !w.fits() {
+			return out[i:], nil
+		}
 		r, ok, err := w.draft.at(c.GetKey(), c.GetRevision())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if ok {
 			w.end(r, ended(task.Strand(r.Task, w.now(), w.revision(), w.random())))
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // end is how a delivery ends that no record completes: the task goes on as next, dead
@@ -212,6 +234,7 @@ func (w *Work) put(r *Row, t *runtimev1.ScheduledTask) {
 		t.Due = store.RoundDue(t.GetDue())
 	}
 	r.Task, r.known = t, true
+	w.draft.weigh(t)
 	if !r.changed {
 		r.changed = true
 		w.draft.changed++
