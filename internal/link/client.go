@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,12 +36,13 @@ type Client struct {
 	pending map[uint64]*pending
 	// waiting are the requests that have not left, and gone are those of which the other
 	// end shall hear that nobody waits any more.
-	waiting []item
+	waiting outbox
 	gone    []uint64
 	// bytes is how large the requests of pending are.
 	bytes int
-	// last is the number of the last request.
-	last uint64
+	// last is the number of the last request, and left that of the last one that may have
+	// left.
+	last, left uint64
 	// retired is set, with mu locked, once the link takes no more requests.
 	retired atomic.Bool
 	// used is set when the link was used since the last look.
@@ -56,11 +56,10 @@ type Client struct {
 
 // pending is a request that waits for its answer.
 type pending struct {
-	id   uint64
-	size int
-	// sent is true from when the request may have left.
-	sent bool
-	done chan answer
+	client *Client
+	id     uint64
+	size   int
+	done   chan answer
 }
 
 type answer struct {
@@ -102,21 +101,48 @@ func Open[S ClientStream](ctx context.Context, dial func(context.Context) (S, er
 	return c, nil
 }
 
+// Ending is a context that tells of its end for less than its Done costs.
+type Ending interface {
+	context.Context
+	// Notify lets l be told when the context ends, also if it has ended; l does not block.
+	// Nil takes that back: when Notify returns, nobody is told any more.
+	Notify(l Leaver)
+}
+
 // Call makes a request and waits for its answer, which is shared with others: it is to
 // be decoded at once, and never changed. It fails with [ErrUnsent] where the request has
 // certainly not left, with the error of ctx when that ends first, with what the other
 // end says, and with [ErrLost] when nobody will ever know.
 func (c *Client) Call(ctx context.Context, request Body) ([]byte, error) {
 	p := places.Get().(*pending)
+	defer places.Put(p)
 	if err := c.admit(p, request); err != nil {
 		return nil, err
 	}
+	a := p.wait(ctx)
+	switch {
+	case errors.Is(a.err, errLeft):
+		return nil, ctx.Err()
+	case errors.Is(a.err, errLeftUnsent):
+		return nil, fmt.Errorf("%w: %w", ErrUnsent, ctx.Err())
+	default:
+		return a.body, a.err
+	}
+}
+
+// wait waits until the request is answered or given up.
+func (p *pending) wait(ctx context.Context) answer {
+	if ending, ok := ctx.(Ending); ok {
+		ending.Notify(p)
+		defer ending.Notify(nil)
+		return <-p.done
+	}
 	select {
 	case a := <-p.done:
-		places.Put(p)
-		return a.body, a.err
+		return a
 	case <-ctx.Done():
-		return nil, c.leave(p, ctx.Err())
+		p.Gone()
+		return <-p.done
 	}
 }
 
@@ -131,10 +157,10 @@ func (c *Client) admit(p *pending, request Body) error {
 		return fault.Overloaded()
 	}
 	c.last++
-	p.id, p.size, p.sent = c.last, size, false
+	p.client, p.id, p.size = c, c.last, size
 	c.pending[p.id] = p
 	c.bytes += size
-	c.waiting = append(c.waiting, item{id: p.id, body: request})
+	c.waiting.add(p.id, fieldBody, request)
 	c.poke()
 	return nil
 }
@@ -147,19 +173,27 @@ func (c *Client) poke() {
 	}
 }
 
-// leave gives up a request.
-func (c *Client) leave(p *pending, cause error) error {
+// What a caller is told that has left.
+var (
+	errLeft       = errors.New("the caller has left")
+	errLeftUnsent = errors.New("the caller has left before its request")
+)
+
+// Gone gives up the request, unless it is answered.
+func (p *pending) Gone() {
+	c := p.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.remove(p.id) == nil: // answered at this moment
-		return cause
-	case !p.sent: // it waits for nobody, and is left out of its frame
-		return fmt.Errorf("%w: %w", ErrUnsent, cause)
+	case c.remove(p.id) == nil:
+	case p.id > c.left: // it waits for nobody, and is left out of its frame
+		c.waiting.drop(p.id)
+		p.done <- answer{err: errLeftUnsent}
+	default:
+		c.gone = append(c.gone, p.id)
+		c.poke()
+		p.done <- answer{err: errLeft}
 	}
-	c.gone = append(c.gone, p.id)
-	c.poke()
-	return cause
 }
 
 // remove takes a request out of those that wait for an answer; nil if it is not there.
@@ -203,7 +237,6 @@ func (c *Client) Retired() bool { return c.retired.Load() }
 func (c *Client) write() {
 	idle := time.NewTicker(c.idle)
 	defer idle.Stop()
-	var to sender
 	for {
 		select {
 		case <-c.wake:
@@ -212,7 +245,7 @@ func (c *Client) write() {
 		case <-c.ended:
 			return
 		}
-		if c.flush(&to) != nil {
+		if c.flush() != nil {
 			c.kill() // the reader learns of it
 			return
 		}
@@ -223,44 +256,35 @@ func (c *Client) write() {
 	}
 }
 
-// sender is what the writer keeps from frame to frame.
-type sender struct {
-	press press
-	items []item
-}
-
-// flush sends what is waiting, a frame at a time. It yields once: others who are about
-// to ask come along.
-func (c *Client) flush(to *sender) error {
-	runtime.Gosched()
-	for {
-		gone := c.take(to)
-		if len(to.items)+len(gone) == 0 {
+// flush sends what is waiting, a frame at a time.
+func (c *Client) flush() error {
+	for frame := (parcel{}); ; {
+		gather(c.crowd)
+		var gone []uint64
+		if frame, gone = c.take(frame); frame.count+len(gone) == 0 {
 			return nil
 		}
-		err := c.stream.Send(&linkv1.Frame{Items: to.press.print(to.items), Gone: gone})
-		clear(to.items)
-		if err != nil {
+		if err := c.stream.Send(&linkv1.Frame{Items: frame.items, Gone: gone}); err != nil {
 			return err
 		}
 	}
 }
 
-// take moves the next frame to the sender, without the requests that were given up.
-func (c *Client) take(to *sender) (gone []uint64) {
+// crowd is how many requests have not left.
+func (c *Client) crowd() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	to.items = to.items[:0]
-	n := fit(c.waiting)
-	for _, i := range c.waiting[:n] {
-		if p := c.pending[i.id]; p != nil {
-			p.sent = true
-			to.items = append(to.items, i)
-		}
-	}
-	c.waiting = drop(c.waiting, n)
+	return c.waiting.count
+}
+
+// take takes the next frame; sent is the one before, whose memory it may use.
+func (c *Client) take(sent parcel) (next parcel, gone []uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next = c.waiting.next(sent)
+	c.left = max(c.left, next.last)
 	gone, c.gone = c.gone, nil
-	return gone
+	return next, gone
 }
 
 // rest retires a link that was not used since the last look.
@@ -316,15 +340,15 @@ func (c *Client) answer(i received) error {
 // end tells everybody who waits that the link was lost.
 func (c *Client) end(cause error) {
 	c.mu.Lock()
-	lost := c.pending
-	c.pending, c.waiting, c.bytes = nil, nil, 0
+	lost, left := c.pending, c.left
+	c.pending, c.waiting, c.bytes = nil, outbox{}, 0
 	c.retired.Store(true)
 	c.mu.Unlock()
 	if errors.Is(cause, io.EOF) {
 		cause = errors.New("the other end has ended the link")
 	}
 	for _, p := range lost {
-		if p.sent {
+		if p.id <= left {
 			p.done <- answer{err: fmt.Errorf("%w: %s", ErrLost, cause.Error())} // no context of the caller's has ended
 		} else {
 			p.done <- answer{err: fmt.Errorf("%w: %w", ErrUnsent, cause)}

@@ -45,8 +45,7 @@ var (
 	ErrLost = errors.New("the link was lost")
 )
 
-// Body is a request or an answer. It is encoded when its frame is made, so it must not
-// change any more; it is not kept for longer.
+// Body is a request or an answer. It is encoded at once, and not kept.
 type Body interface {
 	// Size is about how many bytes Append appends.
 	Size() int

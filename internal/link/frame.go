@@ -1,7 +1,10 @@
 package link
 
 import (
+	"encoding/binary"
 	"errors"
+	"runtime"
+	"slices"
 	"strings"
 
 	"connectrpc.com/connect/v2"
@@ -22,67 +25,112 @@ const (
 	fieldFailure = 3
 )
 
-// item is a request, or an answer, that is to be sent: a body, or a failure.
-type item struct {
-	id      uint64
-	body    Body
-	failure error
+// outbox holds the requests or answers that wait to be sent: encoded, in the frames in
+// which they will travel. It is not safe for concurrent use.
+type outbox struct {
+	frames []parcel
+	// count is how many wait, and bytes how large they are.
+	count, bytes int
+	// spare is the memory of a frame that was sent.
+	spare []byte
 }
 
-func (i item) size() int {
-	if i.body == nil {
-		return 0
-	}
-	return i.body.Size()
+// parcel is what a frame carries.
+type parcel struct {
+	items []byte
+	count int
+	// last is the id of the last item.
+	last uint64
 }
 
-// fit is how many of the items that wait travel in one frame.
-func fit(waiting []item) int {
-	n, bytes := 0, 0
-	for n < len(waiting) && n < maxFrame && bytes < maxFrameBytes {
-		bytes += waiting[n].size()
-		n++
-	}
-	return n
+// add encodes an item at the end.
+func (o *outbox) add(id uint64, content protowire.Number, body Body) {
+	p := o.open()
+	before := len(p.items)
+	p.items = appendItem(p.items, id, content, body)
+	p.count, p.last = p.count+1, id
+	o.count, o.bytes = o.count+1, o.bytes+len(p.items)-before
 }
 
-// drop removes the first n that wait. It keeps the memory for what comes next, and
-// nothing that has left.
-func drop(waiting []item, n int) []item {
-	left := copy(waiting, waiting[n:])
-	clear(waiting[left:])
-	return waiting[:left]
-}
-
-// press encodes items, in buffers that it keeps. It belongs to the one goroutine that
-// writes.
-type press struct{ items, body []byte }
-
-// print is the items of a frame, good until the next print.
-func (p *press) print(items []item) []byte {
-	out := p.items[:0]
-	for _, i := range items {
-		if i.body != nil {
-			p.body = i.body.Append(p.body[:0])
-			out = appendItem(out, i.id, fieldBody, p.body)
-		} else {
-			out = appendItem(out, i.id, fieldFailure, encodeFailure(i.failure))
+// open is the frame that takes the next item.
+func (o *outbox) open() *parcel {
+	if n := len(o.frames); n > 0 {
+		if p := &o.frames[n-1]; p.count < maxFrame && len(p.items) < maxFrameBytes {
+			return p
 		}
 	}
-	p.items = out
-	if cap(p.items)+cap(p.body) > keptBuffers {
-		*p = press{}
-	}
-	return out
+	o.frames = append(o.frames, parcel{items: o.spare[:0]})
+	o.spare = nil
+	return &o.frames[len(o.frames)-1]
 }
 
-func appendItem(out []byte, id uint64, content protowire.Number, body []byte) []byte {
-	size := protowire.SizeTag(fieldID) + protowire.SizeVarint(id) + protowire.SizeTag(content) + protowire.SizeBytes(len(body))
-	out = protowire.AppendVarint(out, uint64(size)) //nolint:gosec // no size is negative
-	out = protowire.AppendTag(out, fieldID, protowire.VarintType)
-	out = protowire.AppendVarint(out, id)
-	out = protowire.AppendTag(out, content, protowire.BytesType)
-	return protowire.AppendBytes(out, body)
+// next takes the first frame, empty for none. The memory of one that was sent may be
+// given back for it.
+func (o *outbox) next(sent parcel) parcel {
+	if o.spare == nil && cap(sent.items) <= keptBuffers {
+		o.spare = sent.items
+	}
+	if len(o.frames) == 0 {
+		return parcel{}
+	}
+	first := o.frames[0]
+	o.frames = slices.Delete(o.frames, 0, 1)
+	o.count, o.bytes = o.count-first.count, o.bytes-len(first.items)
+	return first
+}
+
+// drop removes an item that waits, where the ids of all are in order.
+func (o *outbox) drop(id uint64) {
+	i := slices.IndexFunc(o.frames, func(p parcel) bool { return id <= p.last })
+	if i < 0 {
+		return
+	}
+	p := &o.frames[i]
+	kept := p.items[:0]
+	for rest := p.items; len(rest) > 0; {
+		data, n := protowire.ConsumeBytes(rest) // which add has written
+		if item, err := parse(data); err == nil && item.id == id {
+			p.count, o.count, o.bytes = p.count-1, o.count-1, o.bytes-n
+		} else {
+			kept = append(kept, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	p.items = kept
+	if p.count == 0 {
+		o.frames = slices.Delete(o.frames, i, i+1)
+	}
+}
+
+// appendItem appends an item. What stands before the body says how long it is, which is
+// known afterwards.
+func appendItem(out []byte, id uint64, content protowire.Number, body Body) []byte {
+	start := len(out)
+	out = body.Append(out)
+	length := len(out) - start
+	var space [maxHead]byte
+	size := protowire.SizeTag(fieldID) + protowire.SizeVarint(id) + protowire.SizeTag(content) + protowire.SizeBytes(length)
+	head := protowire.AppendVarint(space[:0], uint64(size)) //nolint:gosec // no size is negative
+	head = protowire.AppendTag(head, fieldID, protowire.VarintType)
+	head = protowire.AppendVarint(head, id)
+	head = protowire.AppendTag(head, content, protowire.BytesType)
+	head = protowire.AppendVarint(head, uint64(length)) //nolint:gosec // no length is negative
+	return slices.Insert(out, start, head...)
+}
+
+// maxHead is the most that stands before a body: three numbers and two tags.
+const maxHead = 3*binary.MaxVarintLen64 + 2
+
+// gather yields while others add to what waits: they are about to, when they run.
+func gather(waiting func() int) {
+	for before := 0; ; {
+		runtime.Gosched()
+		now := waiting()
+		if now <= before || now >= maxFrame {
+			return
+		}
+		before = now
+	}
 }
 
 // received is an item that has come. Its bytes are those of the frame.

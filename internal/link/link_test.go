@@ -87,12 +87,22 @@ func TestManyCallersGetTheirOwnAnswers(t *testing.T) {
 	callers.Wait()
 }
 
-// frame is a frame of these items.
-func frame(items ...item) *linkv1.Frame {
-	return &linkv1.Frame{Items: new(press).print(items)}
+// item is a request or an answer.
+type item struct {
+	id   uint64
+	body Bytes
 }
 
-func request(id uint64, body string) item { return item{id: id, body: Bytes(body)} }
+// frame is a frame of these items.
+func frame(items ...item) *linkv1.Frame {
+	var data []byte
+	for _, i := range items {
+		data = appendItem(data, i.id, fieldBody, i.body)
+	}
+	return &linkv1.Frame{Items: data}
+}
+
+func request(id uint64, body string) item { return item{id, Bytes(body)} }
 
 // The requests of a frame are handed on in their order, and before the next frame is read.
 func TestRequestsArriveInOrder(t *testing.T) {

@@ -31,11 +31,11 @@ var _ context.Context = (*Request)(nil)
 
 // Answer answers the request: with a body, or with err where that is not nil.
 func (r *Request) Answer(body Body, err error) {
-	i := item{id: r.id, body: body}
 	if err != nil {
-		i = item{id: r.id, failure: err}
+		r.link.answer(r, fieldFailure, Bytes(encodeFailure(err)))
+		return
 	}
-	r.link.answer(r, i)
+	r.link.answer(r, fieldBody, body)
 }
 
 // Notify lets l be told, once and on a goroutine of its own, when nobody waits for the

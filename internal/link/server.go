@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"runtime"
 	"slices"
 	"sync"
 
 	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	linkv1 "github.com/francis-actors/francis/gen/francis/link/v1"
 	"github.com/francis-actors/francis/internal/fault"
@@ -48,9 +48,8 @@ type served struct {
 
 	mu       sync.Mutex
 	requests map[uint64]*Request
-	// waiting are the answers that have not left, and heavy is how large they are.
-	waiting []item
-	heavy   int
+	// waiting are the answers that have not left.
+	waiting outbox
 	// bytes is how large the requests are.
 	bytes int
 	// drained is closed when the last request is answered after the other end has stopped.
@@ -106,7 +105,7 @@ func (s *served) begin(items []byte) error {
 	if s.Arrived != nil {
 		s.Arrived()
 	}
-	return scan(items, s.take)
+	return scan(items, s.receive)
 }
 
 // breathe waits while too many answers have not left: whoever does not take them asks
@@ -124,11 +123,11 @@ func (s *served) breathe() {
 func (s *served) full() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.waiting) > maxRequests || s.heavy > maxBytes
+	return s.waiting.count > maxRequests || s.waiting.bytes > maxBytes
 }
 
-// take begins a request.
-func (s *served) take(i received) error {
+// receive begins a request.
+func (s *served) receive(i received) error {
 	r := &Request{link: s, id: i.id, size: len(i.body)}
 	if err := s.admit(r); err != nil {
 		return err
@@ -162,13 +161,12 @@ func (s *served) gone(id uint64) {
 }
 
 // answer lets an answer travel with the next frame.
-func (s *served) answer(r *Request, answer item) {
+func (s *served) answer(r *Request, content protowire.Number, body Body) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.requests, r.id)
 	s.bytes -= r.size
-	s.waiting = append(s.waiting, answer)
-	s.heavy += answer.size()
+	s.waiting.add(r.id, content, body)
 	if s.over && len(s.requests) == 0 {
 		close(s.drained)
 	}
@@ -209,7 +207,6 @@ func (s *served) stop() []*Request {
 func (s *served) write(done <-chan struct{}) {
 	defer close(s.mute)
 	closing := s.Closing
-	var to sender
 	for {
 		select {
 		case <-s.wake:
@@ -219,42 +216,43 @@ func (s *served) write(done <-chan struct{}) {
 				return
 			}
 		case <-done:
-			_ = s.flush(&to) // who has left hears nothing
+			_ = s.flush() // who has left hears nothing
 			return
 		}
-		if s.flush(&to) != nil {
+		if s.flush() != nil {
 			return
 		}
 	}
 }
 
-// flush sends what is waiting, a frame at a time. It yields once: others who are about
-// to answer come along.
-func (s *served) flush(to *sender) error {
-	runtime.Gosched()
-	for s.next(to) {
-		err := s.stream.Send(&linkv1.Frame{Items: to.press.print(to.items), Closing: !s.Valid()})
-		clear(to.items)
-		if err != nil {
+// flush sends what is waiting, a frame at a time.
+func (s *served) flush() error {
+	for frame := (parcel{}); ; {
+		gather(s.crowd)
+		if frame = s.take(frame); frame.count == 0 {
+			return nil
+		}
+		if err := s.stream.Send(&linkv1.Frame{Items: frame.items, Closing: !s.Valid()}); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// next moves the next frame to the sender, and reports whether there is one.
-func (s *served) next(to *sender) bool {
+// crowd is how many answers have not left.
+func (s *served) crowd() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := fit(s.waiting)
-	to.items = append(to.items[:0], s.waiting[:n]...)
-	for _, i := range to.items {
-		s.heavy -= i.size()
-	}
-	s.waiting = drop(s.waiting, n)
+	return s.waiting.count
+}
+
+// take takes the next frame; sent is the one before, whose memory it may use.
+func (s *served) take(sent parcel) parcel {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := s.waiting.next(sent)
 	select {
 	case s.left <- struct{}{}:
 	default:
 	}
-	return n > 0
+	return next
 }

@@ -10,6 +10,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"google.golang.org/protobuf/proto"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	"github.com/francis-actors/francis/gen/francis/peer/v1/peerv1connect"
@@ -120,7 +121,8 @@ type peerHandler struct {
 
 // Link serves the calls of another worker.
 func (p peerHandler) Link(ctx context.Context, stream peerv1connect.PeerServiceLinkServerStream) error {
-	if err := fromWorker(ctx); err != nil {
+	ends, err := fromWorker(ctx)
+	if err != nil {
 		return err
 	}
 	var calls wire.CallReader
@@ -135,7 +137,7 @@ func (p peerHandler) Link(ctx context.Context, stream peerv1connect.PeerServiceL
 		},
 		Arrived: p.host.worker.Member.Arrived,
 		Closing: p.closing,
-		Valid:   func() bool { return fromWorker(ctx) == nil },
+		Valid:   func() bool { return !time.Now().After(ends) },
 	})
 }
 
@@ -147,7 +149,7 @@ func (l linked) Answer(res *peerv1.InvokeResponse, err error) {
 }
 
 func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
-	if err := fromWorker(ctx); err != nil {
+	if _, err := fromWorker(ctx); err != nil {
 		return nil, err
 	}
 	p.host.worker.Member.Arrived()
@@ -168,27 +170,28 @@ type apart struct {
 }
 
 func (a *apart) Answer(res *peerv1.InvokeResponse, err error) {
-	a.res, a.err = res, err
+	a.res, a.err = proto.CloneOf(res), err
 	close(a.answered)
 }
 
 func (a *apart) Notify(l link.Leaver) { context.AfterFunc(a.Context, l.Gone) }
 
-// fromWorker checks that the connection is another worker's, and that the
-// certificate that was shown when it began has not ended since.
-func fromWorker(ctx context.Context) error {
+// fromWorker checks that the connection is another worker's, and that the certificate
+// that was shown when it began has not ended since. It returns when that ends.
+func fromWorker(ctx context.Context) (ends time.Time, err error) {
 	info, ok := connecthttp.ServerInfoForContext(ctx)
 	if !ok || info.TLS() == nil {
-		return fault.Unauthenticated("it is not secured")
+		return ends, fault.Unauthenticated("it is not secured")
 	}
 	who, ok := pki.PeerOf(*info.TLS())
 	if !ok || who.Role != pki.RoleWorker {
-		return fault.New(connect.CodePermissionDenied, &francisv1.ErrorDetail{
+		return ends, fault.New(connect.CodePermissionDenied, &francisv1.ErrorDetail{
 			Outcome: francisv1.Outcome_OUTCOME_NOTHING_HAPPENED,
 		}, "only workers call actors here; others use a gateway")
 	}
-	if time.Now().After(info.TLS().PeerCertificates[0].NotAfter) {
-		return fault.Unauthenticated("its certificate has ended; connect again with the renewed one")
+	ends = info.TLS().PeerCertificates[0].NotAfter
+	if time.Now().After(ends) {
+		return ends, fault.Unauthenticated("its certificate has ended; connect again with the renewed one")
 	}
-	return nil
+	return ends, nil
 }

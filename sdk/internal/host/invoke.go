@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -349,8 +350,9 @@ func (r *run) checkSize(call *actor.Call, size int) error {
 
 // forward sends a call to the worker that owns the shard.
 func (h *Host) forward(r *run, call *actor.Call, entry *runtimev1.Shard) (answer, error) {
-	req, err := r.encode(call, entry)
-	if err != nil {
+	letter := letters.Get().(*letter)
+	defer letter.discard()
+	if err := letter.write(r, call, entry); err != nil {
 		return answer{}, err
 	}
 	// The call's context is the run itself: most calls arrive, and pay for no timer.
@@ -365,8 +367,8 @@ func (h *Host) forward(r *run, call *actor.Call, entry *runtimev1.Shard) (answer
 			return answer{}, ended(err)
 		}
 	}
-	req.TimeoutNanos = int64(ends - h.deadlines.Now())
-	res, err := h.cfg.Cluster.Forward(ctx, entry.GetWorker(), req)
+	letter.req.TimeoutNanos = int64(ends - h.deadlines.Now())
+	res, err := h.cfg.Cluster.Forward(ctx, entry.GetWorker(), &letter.req)
 	if err != nil {
 		return answer{}, r.unanswered(ctx, call, entry, err)
 	}
@@ -413,26 +415,46 @@ func (r *run) unanswered(ctx context.Context, call *actor.Call, entry *runtimev1
 	return errMoved
 }
 
-// encode is the call as it travels to another worker.
-func (r *run) encode(call *actor.Call, entry *runtimev1.Shard) (*peerv1.InvokeRequest, error) {
-	req := &peerv1.InvokeRequest{
-		Type: r.typ, Id: r.id, Procedure: call.Procedure, Epoch: entry.GetEpoch(),
-		Codec: call.Codec, Body: call.Body,
-		Chain: encodeChain(r.caller), FromView: r.fromView, Metadata: r.metadata,
-		IdempotencyKey: call.Key, View: call.View,
+// letter is a call as it travels to another worker, and the memory for its body.
+type letter struct {
+	req  peerv1.InvokeRequest
+	body []byte
+}
+
+// letters are those that are not in use.
+var letters = sync.Pool{New: func() any { return &letter{} }}
+
+// maxKept is how large a body is whose memory is kept for later ones.
+const maxKept = 4 << 10
+
+// discard gives a letter up when its call has ended.
+func (l *letter) discard() {
+	l.req.Reset()
+	if cap(l.body) <= maxKept {
+		letters.Put(l)
 	}
+}
+
+// write makes a call travel.
+func (l *letter) write(r *run, call *actor.Call, entry *runtimev1.Shard) error {
+	req := &l.req
+	req.Type, req.Id, req.Procedure, req.Epoch = r.typ, r.id, call.Procedure, entry.GetEpoch()
+	req.Codec, req.Body = call.Codec, call.Body
+	req.Chain, req.FromView, req.Metadata = encodeChain(r.caller), r.fromView, r.metadata
+	req.IdempotencyKey, req.View = call.Key, call.View
 	if call.Codec != 0 {
-		return req, nil
+		return nil
 	}
-	body, err := proto.Marshal(call.Request)
+	body, err := proto.MarshalOptions{}.MarshalAppend(l.body[:0], call.Request)
 	if err != nil {
-		return nil, fault.Malformed(connect.CodeInvalidArgument, "the request of "+call.Procedure+" cannot be encoded: "+err.Error())
+		return fault.Malformed(connect.CodeInvalidArgument, "the request of "+call.Procedure+" cannot be encoded: "+err.Error())
 	}
 	if err := r.checkSize(call, len(body)); err != nil {
-		return nil, err
+		return err
 	}
+	l.body = body
 	req.Codec, req.Body = peerv1.Codec_CODEC_PROTO, body
-	return req, nil
+	return nil
 }
 
 // decodeReply is the reply in the form that the caller wants.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/francis-actors/francis/internal/link"
 )
 
 // turnContext is the context of a run: it has the values of the caller's context,
@@ -20,6 +22,8 @@ type scope struct {
 	cause error
 	// hooks are called, each on a goroutine of its own, when the context ends.
 	hooks map[*hook]struct{}
+	// leaver is told when the context ends; nil for nobody.
+	leaver link.Leaver
 }
 
 type hook struct{ call func() }
@@ -101,6 +105,19 @@ func (c *turnContext) AfterFunc(call func()) func() bool {
 	return func() bool { return s.drop(h) }
 }
 
+// Notify lets l be told when the context ends, see [link.Ending].
+func (c *turnContext) Notify(l link.Leaver) {
+	s := (*run)(c).watched()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaver = l
+	if l != nil && s.cause != nil {
+		l.Gone()
+	}
+}
+
+var _ link.Ending = (*turnContext)(nil)
+
 // watched is the scope of a run, for who wants to be told of its end. One that is made
 // after the turn has ended has ended too.
 func (r *run) watched() *scope {
@@ -150,4 +167,7 @@ func (r *run) cancel(cause error) {
 		go h.call()
 	}
 	s.hooks = nil
+	if s.leaver != nil {
+		s.leaver.Gone()
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -23,7 +24,7 @@ import (
 // of the call: it ends when the caller has left.
 type Forwarded interface {
 	context.Context
-	// Answer answers the call. It is called once, and does not block.
+	// Answer answers the call. It is called once, and neither blocks nor keeps the message.
 	Answer(res *peerv1.InvokeResponse, err error)
 	// Notify lets l be told, once and on a goroutine of its own, that the caller has left.
 	Notify(l link.Leaver)
@@ -101,9 +102,16 @@ func (r *run) responded(a answer, err error) {
 	case err != nil:
 		forwarded.Answer(nil, err)
 	default:
-		forwarded.Answer(&peerv1.InvokeResponse{Reply: a.encoded}, nil)
+		res := responses.Get().(*peerv1.InvokeResponse)
+		res.Reply = a.encoded
+		forwarded.Answer(res, nil)
+		res.Reply = nil
+		responses.Put(res)
 	}
 }
+
+// responses are those that are not in use.
+var responses = sync.Pool{New: func() any { return &peerv1.InvokeResponse{} }}
 
 // remoteOrigin takes no more of a chain than shows that it is too long.
 func remoteOrigin(req *peerv1.InvokeRequest) origin {
