@@ -28,6 +28,7 @@ const (
 	argument  = "invalid_argument"
 	stranger  = "unauthenticated"
 	forbidden = "permission_denied"
+	missing   = "unimplemented" // the contract has it, and the runtime not yet
 )
 
 // cells are one RPC: what each role meets on the cluster port and on a worker's.
@@ -62,6 +63,10 @@ var policy = map[string]cells{
 	"francis.runtime.v1.WorkerService/Load":     forWorkers(served),
 	"francis.runtime.v1.WorkerService/Commit":   forWorkers(served),
 	"francis.runtime.v1.WorkerService/Certify":  forWorkers(argument),
+	"francis.runtime.v1.WorkerService/Change":   forWorkers(missing),
+	"francis.runtime.v1.WorkerService/List":     forWorkers(missing),
+	"francis.runtime.v1.WorkerService/Receive":  forWorkers(missing),
+	"francis.runtime.v1.WorkerService/Settle":   forWorkers(missing),
 	"francis.runtime.v1.LinkService/Link":       forWorkers(served),
 	"francis.runtime.v1.JoinService/Begin":      forJoiners(argument),
 	"francis.runtime.v1.JoinService/Prove":      forJoiners(stranger),
