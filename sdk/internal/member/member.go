@@ -66,6 +66,8 @@ type Member struct {
 	session atomic.Pointer[session]
 	// table is what is known of the cluster.
 	table atomic.Pointer[placement.Table]
+	// contracts are those that were read already, by the name of their actor type.
+	contracts sync.Map
 
 	mu sync.Mutex
 	// changed is closed, and replaced, whenever the table or the lease has changed.
