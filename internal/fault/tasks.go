@@ -17,6 +17,30 @@ func UnknownTask(what, actor string) *connect.Error {
 	return refused(connect.CodeNotFound, francisv1.Reason_REASON_UNKNOWN_TASK, actor+" has no "+what)
 }
 
+// TaskGoesOn is the error of who wants to revive a dead letter while the task goes on.
+func TaskGoesOn(what, actor string) *connect.Error {
+	return refused(connect.CodeFailedPrecondition, francisv1.Reason_REASON_INVALID_TASK,
+		"the "+what+" of "+actor+" was set again or goes on: delete it first, or bury its dead letter")
+}
+
+// ViewLater is the error of a call that would let a view be called later.
+func ViewLater(procedure string) *connect.Error {
+	return refused(connect.CodeInvalidArgument, francisv1.Reason_REASON_INVALID_TASK,
+		procedure+" is a view, of which nothing is left when it is called later; schedule or enqueue a turn")
+}
+
+// ViewChanges is the error of a view that would change an alarm or a job.
+func ViewChanges(caller string) *connect.Error {
+	return refused(connect.CodeFailedPrecondition, francisv1.Reason_REASON_NOT_A_VIEW,
+		"a view of "+caller+" wants to change an alarm or a job; do it in a turn")
+}
+
+// TooManyChanges is the error of a turn that would change one alarm or job too many.
+func TooManyChanges(actor string, limit int) *connect.Error {
+	return refused(connect.CodeResourceExhausted, francisv1.Reason_REASON_TOO_LARGE,
+		"a turn of "+actor+" changes "+plural(limit, "alarm or job", "alarms and jobs")+" already, which is the most; let a job do the rest")
+}
+
 // JobConflict is the error of a call that enqueues a job whose idempotency key belongs to
 // another one, which still waits.
 func JobConflict(actor, procedure string) *connect.Error {

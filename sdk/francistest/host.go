@@ -10,8 +10,8 @@
 //		res, err := counter.Increment(t.Context(), &myactorv1.IncrementRequest{In: 42})
 //	}
 //
-// A host works inside a testing/synctest bubble: start it there, and idle times and
-// deadlines pass in virtual time. To replace an actor that the tested one calls,
+// A host works inside a testing/synctest bubble: start it there, and idle times,
+// deadlines, alarms and jobs pass in virtual time. To replace an actor that the tested one calls,
 // register another implementation of its generated interface.
 package francistest
 
@@ -31,6 +31,7 @@ import (
 // Host runs actors in this process. Its methods may be called concurrently.
 type Host struct {
 	host    *host.Host
+	cluster *solo
 	gateway *gateway.Gateway
 }
 
@@ -95,8 +96,8 @@ func newHost(config host.Config, opts []Option) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster.types = h.TypeNames
-	return &Host{host: h, gateway: gateway.New(h)}, nil
+	cluster.types, cluster.deliver = h.TypeNames, h.Deliver
+	return &Host{host: h, cluster: cluster, gateway: gateway.New(h)}, nil
 }
 
 // RegisterActor makes a Host an [sdk.Registrar]; generated code calls it.
@@ -114,7 +115,10 @@ func (h *Host) Gateway() http.Handler { return h.gateway }
 // Run serves until ctx ends, and then drains: it refuses new calls, lets the turns
 // come to their end within the shutdown grace, and deactivates all actors. It is
 // called once.
-func (h *Host) Run(ctx context.Context) error { return h.host.Run(ctx) }
+func (h *Host) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, h.cluster.stop)()
+	return h.host.Run(ctx)
+}
 
 // Deactivate drops an actor from memory, as idleness would, after the calls it has
 // already; the next call constructs it again from its committed state.

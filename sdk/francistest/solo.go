@@ -11,6 +11,7 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/internal/core/keys"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -26,9 +27,16 @@ const (
 type solo struct {
 	// types answers for the host, which is made after its cluster.
 	types func() []string
+	// deliver gives it what is due.
+	deliver func(*runtimev1.Delivery)
 
-	mu     sync.Mutex
-	actors map[key]*kept
+	mu      sync.Mutex
+	actors  map[key]*kept
+	agendas map[key]*agenda
+	// revision is the last one that a task was given.
+	revision uint64
+	// stopped is true once nothing is delivered any more.
+	stopped bool
 }
 
 // kept is what is kept of an actor: its state, and the idempotency keys that it has
@@ -52,6 +60,9 @@ func (*solo) Worker() string { return worker }
 func (*solo) AwaitTable(context.Context) error { return nil }
 
 func (s *solo) Types() []string { return s.types() }
+
+// Contract knows of no other workers.
+func (*solo) Contract(string) *contract.Contract { return nil }
 
 func (s *solo) Serves(typ string) bool { return slices.Contains(s.types(), typ) }
 
@@ -117,8 +128,11 @@ func (s *solo) commit(record *runtimev1.Record) *runtimev1.CommitResponse_Result
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	have := s.kept(record.GetActor())
-	if !same(have.state.GetIdentity(), record.GetBase()) {
+	switch {
+	case !same(have.state.GetIdentity(), record.GetBase()):
 		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_BASE}
+	case s.superseded(record):
+		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_SUPERSEDED}
 	}
 	if s.actors == nil {
 		s.actors = map[key]*kept{}
@@ -128,6 +142,7 @@ func (s *solo) commit(record *runtimev1.Record) *runtimev1.CommitResponse_Result
 		Identity: record.GetIdentity(), Version: have.state.GetVersion() + 1, Message: record.GetMessage(), Data: record.GetData(),
 	}
 	have.keep(record)
+	s.plan(record)
 	return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED, Version: have.state.GetVersion()}
 }
 

@@ -67,6 +67,16 @@ type Method struct {
 	IDField protoreflect.FieldDescriptor
 }
 
+// Method returns the method with this procedure; nil for none.
+func (c *Contract) Method(procedure string) *Method {
+	for i := range c.Methods {
+		if c.Methods[i].Procedure == procedure {
+			return &c.Methods[i]
+		}
+	}
+	return nil
+}
+
 // Read returns the contract of a service and everything that is wrong with it.
 // The contract is nil when the service is no actor; its methods must then have
 // no (francis.v1.method) option. A contract with problems holds the defaults in

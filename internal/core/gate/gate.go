@@ -167,5 +167,8 @@ func (g *Gate[W]) Pending() bool { return g.sent || g.changed }
 // Broken reports whether the activation is over.
 func (g *Gate[W]) Broken() bool { return g.broken }
 
+// Fits reports whether a turn can add so many bytes to the next record.
+func (g *Gate[W]) Fits(bytes int) bool { return g.bytes+bytes <= MaxBytes }
+
 // Full reports whether so much has accumulated that the next turn has to wait.
 func (g *Gate[W]) Full() bool { return g.turns >= MaxTurns || g.bytes >= MaxBytes }

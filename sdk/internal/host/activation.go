@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -90,17 +91,17 @@ func newActivation(r *run, s *slot) (*activation, error) {
 	if s.table.typ.StateType == nil {
 		return a, nil
 	}
-	return a, a.load(r)
+	return a, a.load((*turnContext)(r), r)
 }
 
 // load reads the actor from the runtime.
-func (a *activation) load(r *run) error {
-	res, err := r.host.cfg.Cluster.Load((*turnContext)(r), &runtimev1.LoadRequest_Read{Actor: a.actor(), Fence: a.fence()})
+func (a *activation) load(ctx context.Context, r *run) error {
+	res, err := r.host.cfg.Cluster.Load(ctx, &runtimev1.LoadRequest_Read{Actor: a.actor(), Fence: a.fence()})
 	switch {
 	case err != nil:
 		return r.failed(err, francisv1.Reason_REASON_ACTIVATION_FAILED)
 	case res.GetVerdict() == runtimev1.Verdict_VERDICT_STALE_EPOCH:
-		ctx, cancel := context.WithTimeout((*turnContext)(r), limit.CallTimeout)
+		ctx, cancel := context.WithTimeout(ctx, limit.CallTimeout)
 		defer cancel()
 		return r.elsewhere(ctx, a.epoch)
 	case res.GetVerdict() == runtimev1.Verdict_VERDICT_DAMAGED:
@@ -145,11 +146,12 @@ func (a *activation) fence() *runtimev1.Fence {
 // construct calls the constructor of the actor.
 func (a *activation) construct(r *run) error {
 	instance, err := a.slot.table.typ.New((*turnContext)(r), a)
-	if err != nil {
-		return r.failed(fmt.Errorf("activate: %w", err), francisv1.Reason_REASON_ACTIVATION_FAILED)
+	if err == nil && isNil(instance) {
+		err = errors.New("the constructor returned neither an actor nor an error")
 	}
-	if isNil(instance) {
-		return r.failed(fmt.Errorf("activate: the constructor returned neither an actor nor an error"), francisv1.Reason_REASON_ACTIVATION_FAILED)
+	if err != nil {
+		r.blame(err)
+		return r.failed(fmt.Errorf("activate: %w", err), francisv1.Reason_REASON_ACTIVATION_FAILED)
 	}
 	a.instance = instance
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/contract"
 )
 
 // ErrUnsent says that a call or a record was not sent: nothing happened.
@@ -41,11 +42,15 @@ type Sender interface {
 
 // Tasks are the alarms and jobs of a cluster.
 type Tasks interface {
-	// Change changes tasks of any actors, in order and all together, and answers each
-	// change. It fails with [ErrUnsent] where certainly nothing has happened.
-	Change(ctx context.Context, changes []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, error)
+	// Change changes a task of any actor. It fails with [ErrUnsent] where certainly nothing
+	// has happened.
+	Change(ctx context.Context, change *runtimev1.TaskChange) (runtimev1.ChangeResponse_Result, error)
 	// List lists tasks.
 	List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error)
+	// Settle ends a delivery that no record completes, and calls settled, once, on any
+	// goroutine, also before it returns, when it has ended or will not be answered any more;
+	// settled does not block.
+	Settle(settlement *runtimev1.Settlement, settled func())
 }
 
 // Lease is a worker's right to run, in time.
@@ -70,6 +75,9 @@ type Directory interface {
 	// is among them.
 	Types() []string
 	Serves(typ string) bool
+	// Contract is the contract of an actor type that other workers serve; nil for one that
+	// none is known to serve.
+	Contract(typ string) *contract.Contract
 	// Entry is what the table says of a shard; nil where it says nothing.
 	Entry(typ string, shard uint32) *runtimev1.Shard
 	// Await waits until the entry of a shard has at least the given epoch and an

@@ -59,6 +59,7 @@ func within(done <-chan struct{}, limit time.Duration) bool {
 
 // endAll ends every activation, those too that the last turns still wake.
 func (h *Host) endAll() {
+	dismissAll(h.slots())
 	for slots := h.slots(); len(slots) > 0; slots = h.slots() {
 		_ = endEvery(context.Background(), slots)
 	}

@@ -76,7 +76,8 @@ func (a *activation) stage(r *run) gate.Verdict {
 		a.output = &output{}
 	}
 	o := a.output
-	verdict := o.gate.Stage(r, len(r.change.key.GetReply()))
+	tasks := r.later.Load().size()
+	verdict := o.gate.Stage(r, len(r.change.key.GetReply())+tasks)
 	if verdict == gate.Broken {
 		return verdict
 	}
@@ -84,7 +85,8 @@ func (a *activation) stage(r *run) gate.Verdict {
 		o.next = &runtimev1.Record{Actor: a.actor(), Fence: a.fence(), Message: a.slot.table.stateName()}
 	}
 	a.keep(r)
-	a.hold(len(r.change.state) - len(o.next.GetData()) + len(r.change.key.GetReply()))
+	a.tasks(r)
+	a.hold(len(r.change.state) - len(o.next.GetData()) + len(r.change.key.GetReply()) + tasks)
 	o.next.Data = r.change.state
 	if o.gate.Full() {
 		a.crowded.Store(true)
@@ -196,7 +198,7 @@ func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]g
 	case fault.Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL && errors.Is(err, ErrUnsent):
 		return o.gate.Refused(), reasons{nothing: fault.Relayed(err)}
 	case errors.Is(err, ErrUnsent),
-		err == nil && (answer == runtimev1.Verdict_VERDICT_STALE_EPOCH || answer == runtimev1.Verdict_VERDICT_STALE_BASE):
+		err == nil && (answer == runtimev1.Verdict_VERDICT_STALE_EPOCH || answer == runtimev1.Verdict_VERDICT_STALE_BASE || answer == runtimev1.Verdict_VERDICT_SUPERSEDED):
 		return o.gate.Refused(), a.superseded()
 	case err == nil && (answer == runtimev1.Verdict_VERDICT_APPLIED || answer == runtimev1.Verdict_VERDICT_ALREADY_APPLIED):
 		a.base = identityOf(flight.GetIdentity())

@@ -14,12 +14,20 @@ func (h *Host) Empty(ctx context.Context, typ string, number uint32) error {
 	}
 	s := &table.shards[number]
 	s.park()
+	dismissAll(s.list())
 	for slots := s.list(); len(slots) > 0; slots = s.list() {
 		if err := endEvery(ctx, slots); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dismissAll lets go of the deliveries that wait in the queues of slots.
+func dismissAll(slots []*slot) {
+	for _, s := range slots {
+		s.dismiss()
+	}
 }
 
 // Resume ends what Empty began.

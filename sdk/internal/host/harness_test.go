@@ -16,6 +16,7 @@ import (
 	"github.com/francis-actors/francis/internal/behaviour"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
+	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/sdk"
@@ -33,6 +34,7 @@ type cluster struct {
 	forward func(worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
 	load    func(ctx context.Context) (*runtimev1.LoadResponse_Result, error)
 	commit  func() (*runtimev1.CommitResponse_Result, error)
+	change  func() (runtimev1.ChangeResponse_Result, error)
 
 	mu      sync.Mutex
 	owner   string
@@ -43,6 +45,11 @@ type cluster struct {
 	forwarded []string
 	// records are those that were sent.
 	records []*runtimev1.Record
+	// changes and settlements are those that were sent.
+	changes     []*runtimev1.TaskChange
+	settlements []*runtimev1.Settlement
+	// listed counts the lists that were read.
+	listed int
 }
 
 func newCluster() *cluster {
@@ -53,6 +60,7 @@ func newCluster() *cluster {
 			return &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED}, nil
 		},
 		commit: func() (*runtimev1.CommitResponse_Result, error) { return verdict(runtimev1.Verdict_VERDICT_APPLIED) },
+		change: func() (runtimev1.ChangeResponse_Result, error) { return runtimev1.ChangeResponse_RESULT_DONE, nil },
 	}
 }
 
@@ -147,11 +155,26 @@ func (c *cluster) Commit(from host.Sender) {
 	go func() { from.Answered(c.commit()) }()
 }
 
-func (*cluster) Change(context.Context, []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, error) {
-	return nil, nil
+func (*cluster) Contract(string) *contract.Contract { return nil }
+
+func (c *cluster) Change(_ context.Context, change *runtimev1.TaskChange) (runtimev1.ChangeResponse_Result, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes = append(c.changes, change)
+	return c.change()
 }
 
-func (*cluster) List(context.Context, *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+func (c *cluster) Settle(settlement *runtimev1.Settlement, settled func()) {
+	c.mu.Lock()
+	c.settlements = append(c.settlements, settlement)
+	c.mu.Unlock()
+	settled()
+}
+
+func (c *cluster) List(context.Context, *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listed++
 	return &runtimev1.ListResponse{}, nil
 }
 
@@ -179,6 +202,14 @@ type bed struct {
 // run runs a test in a bubble, which does not end before the host has.
 func run(t *testing.T, test func(b *bed)) {
 	t.Helper()
+	runWith(t, func(b *bed) error {
+		return behaviourv1francis.RegisterProbeActor(b.host, b.probes.New, sdk.WithMaxPending(2000))
+	}, test)
+}
+
+// runWith is run with the actors that register registers.
+func runWith(t *testing.T, register func(b *bed) error, test func(b *bed)) {
+	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bed{cluster: newCluster(), t: t, probes: &behaviour.Probes{}}
@@ -188,7 +219,7 @@ func run(t *testing.T, test func(b *bed)) {
 			t.Fatal(err)
 		}
 		b.probes.Service = b.host.Service()
-		if err := behaviourv1francis.RegisterProbeActor(b.host, b.probes.New, sdk.WithMaxPending(2000)); err != nil {
+		if err := register(b); err != nil {
 			t.Fatal(err)
 		}
 		test(b)

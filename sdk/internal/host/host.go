@@ -73,6 +73,7 @@ type Host struct {
 	deadlines *deadline.Queue
 	pool      *pool
 	budget    budget
+	held      held
 	// waiting is how many calls wait outside of the queue of an actor.
 	waiting atomic.Int64
 

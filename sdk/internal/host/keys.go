@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -68,7 +69,7 @@ func (r *run) recognised() (bool, error) {
 		return false, fault.Malformed(connect.CodeInvalidArgument, "the request of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 	}
 	a := r.activation
-	if err := a.learn(r); err != nil {
+	if err := a.learn((*turnContext)(r), r); err != nil {
 		return false, err
 	}
 	k := r.keyed
@@ -85,12 +86,12 @@ func (r *run) recognised() (bool, error) {
 	}
 }
 
-// learn reads the keys of an actor without state, which is not loaded otherwise.
-func (a *activation) learn(r *run) error {
+// learn reads what is stored of an actor without state, which is not loaded otherwise.
+func (a *activation) learn(ctx context.Context, r *run) error {
 	if a.loaded {
 		return nil
 	}
-	err := a.load(r)
+	err := a.load(ctx, r)
 	if errors.Is(err, errMoved) {
 		return fault.Superseded(a.name())
 	}

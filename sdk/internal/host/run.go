@@ -75,6 +75,8 @@ type run struct {
 	deadline deadline.Entry
 	// scope is nil as long as nobody asks when the context ends.
 	scope atomic.Pointer[scope]
+	// later is nil as long as the run has nothing to do with alarms and jobs.
+	later atomic.Pointer[later]
 
 	// activation is what the method runs on, from admission to the end.
 	activation *activation
@@ -87,8 +89,9 @@ type run struct {
 	change  *change
 	// instead is what the caller is told instead of them; nil for nothing.
 	instead error
-	// own is the state of this view alone, for test kits.
-	own proto.Message
+	// own is the state of this view alone, for test kits; others pay for no more than a
+	// pointer.
+	own *proto.Message
 	// patience is when the steps outside the queue of an actor give up, for a call
 	// without a deadline; 0 before the first of them.
 	patience time.Duration
@@ -283,6 +286,7 @@ func (r *run) execute() {
 	defer func() {
 		if how == crashed {
 			r.failure = r.crashed(recover())
+			r.blame(r.failure)
 			r.reply, r.change = answer{}, nil
 			how = unchanged
 		}
@@ -307,9 +311,9 @@ func (r *run) perform() leaving {
 		return unchanged
 	}
 	if r.repeated() {
-		return unchanged
-	}
-	if r.failure = r.turned(r.method.Run((*turnContext)(r), r.activation.instance, r, r.req)); r.failure != nil {
+		r.change = r.completes()
+	} else if r.failure = r.turned(r.method.Run((*turnContext)(r), r.activation.instance, r, r.req)); r.failure != nil {
+		r.blame(r.failure)
 		r.reply, r.change = answer{}, nil
 		r.activation.rollback()
 	}
@@ -330,6 +334,9 @@ func (r *run) begin() error {
 	a := r.slot.activation
 	if !r.method.View {
 		if err := r.room(a); err != nil {
+			return err
+		}
+		if err := r.apart(a); err != nil {
 			return err
 		}
 	}
@@ -383,7 +390,12 @@ func (r *run) owns(a *activation) bool {
 // turned ends a turn whose method has returned: an error of it undoes the turn.
 func (r *run) turned(reply proto.Message, err error) error {
 	if err != nil {
+		r.blame(err)
 		return r.failed(err, francisv1.Reason_REASON_METHOD_FAILED)
+	}
+	more, err := r.commits()
+	if err != nil {
+		return err
 	}
 	if r.reply, err = r.copyReply(reply); err != nil {
 		return err
@@ -399,7 +411,7 @@ func (r *run) turned(reply proto.Message, err error) error {
 	if state != nil {
 		r.activation.encoded, r.activation.snapshot = state, nil
 	}
-	if state != nil || key != nil {
+	if state != nil || key != nil || more {
 		r.change = &change{state: r.activation.encoded, key: key}
 	}
 	return nil
@@ -407,7 +419,7 @@ func (r *run) turned(reply proto.Message, err error) error {
 
 // viewed ends a view.
 func (r *run) viewed(reply proto.Message, err error) {
-	if r.own != nil && r.activation.differs(r.own) {
+	if r.own != nil && r.activation.differs(*r.own) {
 		r.host.cfg.ViewWrote(r.name(), shortName(r.method.Procedure))
 	}
 	if err != nil {
@@ -528,9 +540,10 @@ func (r *run) State() proto.Message {
 		return r.activation.shared()
 	}
 	if r.own == nil {
-		r.own = proto.Clone(r.activation.shared())
+		own := proto.Clone(r.activation.shared())
+		r.own = &own
 	}
-	return r.own
+	return *r.own
 }
 
 func (r *run) Metadata() actor.Metadata { return r.metadata }
@@ -547,7 +560,7 @@ func (r *run) Invoke(ctx context.Context, call actor.Call) (proto.Message, error
 		return nil, fault.Superseded(r.name())
 	}
 	if call.Later != nil {
-		return nil, r.schedule(&call)
+		return nil, r.schedule(ctx, &call)
 	}
 	if err := r.activation.settled(ctx); err != nil {
 		return nil, ended(err)

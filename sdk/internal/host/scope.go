@@ -133,7 +133,9 @@ func (r *run) watched() *scope {
 
 // conclude says that the turn is over, and ends its context.
 func (r *run) conclude() {
-	r.over.Store(true)
+	if !r.over.Load() { // a turn that could stage has said so before
+		r.over.Store(true)
+	}
 	if r.scope.Load() != nil {
 		r.cancel(context.Canceled)
 	}

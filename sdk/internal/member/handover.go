@@ -147,6 +147,9 @@ func (m *Member) own(entries []*runtimev1.Shard) {
 	}
 	m.table.Store(m.table.Load().Merge(&runtimev1.WatchResponse{Shards: entries}))
 	m.mu.Unlock()
+	if s := m.session.Load(); s != nil {
+		s.again.Store(true) // their deliveries were dropped
+	}
 	m.wake()
 }
 

@@ -42,6 +42,12 @@ type session struct {
 
 	loads   batcher[*runtimev1.LoadRequest_Read, *runtimev1.LoadResponse_Result]
 	commits batcher[*runtimev1.Record, *runtimev1.CommitResponse_Result]
+
+	changes     batcher[*runtimev1.TaskChange, runtimev1.ChangeResponse_Result]
+	settlements batcher[*runtimev1.Settlement, runtimev1.Verdict]
+	// again is set when deliveries were dropped without a word to the runtime: everything
+	// that is out comes again then.
+	again atomic.Bool
 }
 
 func newSession(m *Member, membership *Membership, asked time.Duration) *session {
@@ -51,6 +57,8 @@ func newSession(m *Member, membership *Membership, asked time.Duration) *session
 	s.lapses.Store(int64(s.lease.Lapses()))
 	s.loads.send, s.commits.send = s.load, s.commit
 	s.loads.width, s.commits.width = inFlight, inFlight
+	s.changes.send, s.settlements.send = s.change, s.settle
+	s.changes.width, s.settlements.width = inFlight, inFlight
 	return s
 }
 
@@ -64,6 +72,7 @@ func (s *session) run(ctx context.Context) {
 			s.watch()
 		}
 	})
+	loops.Go(s.receive)
 	loops.Go(s.certify)
 	loops.Wait()
 }
