@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/pprof"
 	"strings"
 
@@ -17,7 +18,8 @@ import (
 
 // child is another process of a row: this program in a role, or the runtime. A role
 // reads its orders as one line of JSON, prints a line when it is ready, answers every
-// further line with what it has done so far, and ends when its input does.
+// further line with what it has done so far, after a collection of its garbage where the
+// line says so, and ends when its input does.
 type child struct {
 	cmd   *exec.Cmd
 	input io.WriteCloser
@@ -73,19 +75,31 @@ type used struct {
 	Activations int    `json:"activations"`
 }
 
+// orderCollect is the line that makes a role collect its garbage.
+const orderCollect = "collect"
+
 // used is what the child has done so far.
-func (c *child) used() (u used, err error) {
+func (c *child) used() (u used, err error) { return c.ask("") }
+
+// collect makes the child collect its garbage, so that what it did before does not count.
+func (c *child) collect() error {
+	_, err := c.ask(orderCollect)
+	return err
+}
+
+// ask sends a line to the child, which answers.
+func (c *child) ask(line string) (u used, err error) {
 	if c.silent {
 		return used{}, nil
 	}
-	if _, err := fmt.Fprintln(c.input); err != nil {
+	if _, err := fmt.Fprintln(c.input, line); err != nil {
 		return used{}, err
 	}
-	line, err := c.lines.ReadString('\n')
+	said, err := c.lines.ReadString('\n')
 	if err != nil {
 		return used{}, fmt.Errorf("a process of the row ended: %w", err)
 	}
-	return u, json.Unmarshal([]byte(line), &u)
+	return u, json.Unmarshal([]byte(said), &u)
 }
 
 // stop ends a child and waits for it.
@@ -99,8 +113,12 @@ func (c *child) stop() error {
 // answer is the life of a role that is ready.
 func answer(std streams, lines *bufio.Reader) error {
 	for {
-		if _, err := lines.ReadString('\n'); err != nil {
+		line, err := lines.ReadString('\n')
+		if err != nil {
 			return nil //nolint:nilerr // the end of the input is the order to stop
+		}
+		if strings.TrimSpace(line) == orderCollect {
+			runtime.GC()
 		}
 		if err := json.NewEncoder(std.out).Encode(used{load.Own().Mallocs, int(activations.Load())}); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,11 +137,11 @@ func startIdle(ctx context.Context, text []byte) (ready string, stop func() erro
 		return "", nil, err
 	}
 	res, err := embedded(ctx, orders.Path, func(caller sdk.Caller, _ []*child) (result, error) {
-		heapBefore, rssBefore := inUse(), load.Resident()
+		heapBefore, rssBefore := inUse(), resident()
 		if err := callEach(orders.Count, func(n int) error { return callStored(caller, n) }); err != nil {
 			return result{}, err
 		}
-		heap, rss := inUse()-heapBefore, load.Resident()-rssBefore
+		heap, rss := inUse()-heapBefore, resident()-rssBefore
 		count := float64(orders.Count)
 		return result{Heap: (float64(heap) - states) / count, RSS: float64(rss) / count}, nil
 	})
@@ -199,4 +200,11 @@ func inUse() int64 {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return int64(memory.HeapAlloc)
+}
+
+// resident is the resident memory of this process, in bytes, without what the garbage
+// collector keeps for a while before it gives it back to the system.
+func resident() int {
+	debug.FreeOSMemory()
+	return load.Resident()
 }

@@ -12,6 +12,10 @@ import (
 	"github.com/francis-actors/francis/sdk"
 )
 
+// collections is how many times as long these rows are measured: so that the garbage of
+// a million actors is collected in that time, as it is of a thousand.
+const collections = 8
+
 // warm are calls of stored actors that are in memory, on another worker.
 type warm struct {
 	// part of the stored actors are called: one of so many.
@@ -28,7 +32,7 @@ func (w warm) measure(ctx context.Context, l *lab, callers int) (result, error) 
 		if err := callEach(count, func(n int) error { return callStored(caller, n) }); err != nil {
 			return result{}, err
 		}
-		return work{callers: callers, span: l.cfg.span, children: children, op: func(at, n int) error {
+		return work{callers: callers, span: collections * l.cfg.span, children: children, op: func(at, n int) error {
 			return callStored(caller, scattered(n*callers+at, count))
 		}}.measure(ctx)
 	})

@@ -20,8 +20,14 @@ type work struct {
 	children []*child
 }
 
-// measure runs the operations of all callers for the span.
+// measure runs the operations of all callers for the span. The children collect their
+// garbage first, as this process does.
 func (w work) measure(ctx context.Context) (result, error) {
+	for _, c := range w.children {
+		if err := c.collect(); err != nil {
+			return result{}, err
+		}
+	}
 	return load.Work{Callers: w.callers, Span: w.span, Op: w.op, Usage: w.usage}.Measure(ctx)
 }
 
