@@ -41,6 +41,8 @@ func expected(worker string, err error) *connect.Error {
 		return fault.StoreDamaged(store.ErrDamaged.Error())
 	case errors.Is(err, store.ErrFatal):
 		return fault.StoreFailed(store.ErrFatal.Error())
+	case errors.Is(err, store.ErrAway):
+		return fault.StoreFailed(store.ErrAway.Error())
 	case errors.Is(err, store.ErrClosed):
 		return fault.RuntimeStopping()
 	}

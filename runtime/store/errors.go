@@ -20,6 +20,9 @@ var (
 	ErrFatal = errors.New("the disk of the store failed; check it and restart the runtime, which then recovers what is durable")
 	// ErrDamaged means that what is stored is damaged.
 	ErrDamaged = errors.New("the store is damaged; restore it from a backup")
+	// ErrAway means that the database of the store does not answer, or takes no writes.
+	// What was sent may have happened all the same. It goes on by itself once it answers.
+	ErrAway = errors.New("the database of the store does not answer; nothing is lost, and it goes on by itself when it does")
 	// ErrClosed means that the store was closed. Nothing happened.
 	ErrClosed = errors.New("the store is closed")
 

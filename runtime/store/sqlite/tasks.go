@@ -78,19 +78,7 @@ func (s *shelves) write(r *tasks.Row) error {
 		return err
 	}
 	due := r.Task.GetDue().AsTime().UnixMicro()
-	return s.of(r.Ref).replace.exec(r.Type, int64(r.Kind), r.ID, r.Name, due, int64(sumTask(r.TaskKey, due, encoded)), encoded)
-}
-
-// sumTask is the checksum of a row.
-func sumTask(key store.TaskKey, due int64, encoded []byte) uint64 {
-	var sum store.Sum
-	sum.String(key.Type)
-	sum.Uint(uint64(key.Kind))
-	sum.String(key.ID)
-	sum.String(key.Name)
-	sum.Uint(uint64(due))
-	sum.Bytes(encoded)
-	return sum.Value()
+	return s.of(r.Ref).replace.exec(r.Type, int64(r.Kind), r.ID, r.Name, due, int64(tasks.Sum(r.TaskKey, due, encoded)), encoded)
 }
 
 // taskOf is the task in the columns due, checksum and task of a row.
@@ -99,7 +87,7 @@ func taskOf(key store.TaskKey, row *columns) *runtimev1.ScheduledTask {
 	sum := row.uint()
 	encoded := row.bytes()
 	s := &runtimev1.ScheduledTask{}
-	if row.decode(encoded, s); row.err != nil || sum != sumTask(key, int64(due), encoded) {
+	if row.decode(encoded, s); row.err != nil || sum != tasks.Sum(key, int64(due), encoded) {
 		return store.DamagedTask(key)
 	}
 	return s
@@ -148,20 +136,10 @@ func requests(changes []*runtimev1.TaskChange) (bytes int) {
 	return bytes
 }
 
-// cut are the items that did not fit into a transaction, and their numbers.
-func cut[T any](items []T, verdict func(i int) runtimev1.Verdict) (at []int, rest []T) {
-	for i, item := range items {
-		if verdict(i) == runtimev1.Verdict_VERDICT_UNSPECIFIED {
-			at, rest = append(at, i), append(rest, item)
-		}
-	}
-	return at, rest
-}
-
 // commitRest commits the records that did not fit into the first transaction.
 func (s *Store) commitRest(ctx context.Context, worker string, records []*runtimev1.Record, first written) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
 	results := first.results
-	at, rest := cut(records, func(i int) runtimev1.Verdict { return results[i].GetVerdict() })
+	at, rest := tasks.Cut(records, func(i int) runtimev1.Verdict { return results[i].GetVerdict() })
 	more, moved, err := s.Commit(ctx, worker, rest)
 	if err != nil {
 		return nil, store.Moved{}, err
@@ -207,7 +185,7 @@ func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtim
 	if err != nil { // the writer may still be at it
 		return nil, store.Moved{}, err
 	}
-	at, rest := cut(settlements, func(i int) runtimev1.Verdict { return verdicts[i] })
+	at, rest := tasks.Cut(settlements, func(i int) runtimev1.Verdict { return verdicts[i] })
 	if len(rest) == 0 {
 		return verdicts, moved, nil
 	}

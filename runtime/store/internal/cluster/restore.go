@@ -22,6 +22,9 @@ func Restore(cluster store.Cluster, rows Change) (*Table, error) {
 		}
 	}
 	t.Apply(rows)
+	for _, member := range rows.Members { // Apply leaves beats as they are
+		t.members[member.Worker.GetId()] = member
+	}
 	t.Cluster = cluster
 	return t, t.whole()
 }

@@ -89,6 +89,12 @@ func (t *Table) able(worker string) string {
 	return worker
 }
 
+// Member returns a member, dead or alive.
+func (t *Table) Member(id string) (Member, bool) {
+	member, ok := t.members[id]
+	return member, ok
+}
+
 // Members returns all members by id.
 func (t *Table) Members() []store.Member {
 	members := make([]store.Member, 0, len(t.members))

@@ -135,3 +135,16 @@ func (d *Draft) at(key *runtimev1.TaskKey, revision uint64) (*Row, bool, error) 
 func (w *Work) now() time.Time   { return w.draft.config.Now }
 func (w *Work) revision() uint64 { return uint64(w.draft.config.Revision) }
 func (w *Work) random() float64  { return w.draft.config.Random() }
+
+// Sum is the checksum of the row of a task, with the time at which it is due in Unix
+// microseconds. What is stored depends on it, so it never changes.
+func Sum(key store.TaskKey, due int64, encoded []byte) uint64 {
+	var sum store.Sum
+	sum.String(key.Type)
+	sum.Uint(uint64(key.Kind))
+	sum.String(key.ID)
+	sum.String(key.Name)
+	sum.Uint(uint64(due))
+	sum.Bytes(encoded)
+	return sum.Value()
+}

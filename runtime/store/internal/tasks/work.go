@@ -30,6 +30,16 @@ func (w *Work) Draft() *Draft {
 // was left out, with the verdict UNSPECIFIED, and is to be done in another one.
 func (w *Work) Cut() bool { return w != nil && w.cut }
 
+// Cut are the items of a call that did not fit into a transaction, and their numbers.
+func Cut[T any](items []T, verdict func(i int) runtimev1.Verdict) (at []int, rest []T) {
+	for i, item := range items {
+		if verdict(i) == runtimev1.Verdict_VERDICT_UNSPECIFIED {
+			at, rest = append(at, i), append(rest, item)
+		}
+	}
+	return at, rest
+}
+
 // fits reports whether there is room for one more delivery to end.
 func (w *Work) fits() bool {
 	w.cut = w.cut || w.draft.full()

@@ -1,0 +1,300 @@
+// Package pgtest starts PostgreSQL servers for tests: each is private to its test, on a
+// port of its own, with its data in memory where the system has a place for that. It
+// needs the programs of PostgreSQL, such as Debian's package postgresql, and no
+// rights: root runs them as the user postgres, since the server refuses root.
+package pgtest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+)
+
+// The ways to stop a server, by the signals that it knows.
+const (
+	// Fast ends what is running, writes everything down and stops.
+	Fast = syscall.SIGINT
+	// Immediate stops as a crash does: the next start recovers.
+	Immediate = syscall.SIGQUIT
+)
+
+// Server is a PostgreSQL server that runs. Its methods are for one goroutine at a time,
+// but for Database and URL.
+type Server struct {
+	programs string
+	dir      string
+	port     int
+	settings []string
+
+	databases atomic.Int64
+	running   *process
+}
+
+// Start starts a server that stops with the test. Settings are of the form name=value, as
+// in postgresql.conf. Without PostgreSQL the test is skipped.
+func Start(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	s := &Server{programs: programs(t), dir: folder(t), settings: settings}
+	s.run(t, "initdb", "--pgdata", s.data(), "--username", "postgres", "--no-sync", "--auth", "trust", "--locale", "C", "--encoding", "UTF8")
+	s.Launch(t)
+	t.Cleanup(func() { s.Stop(t, Immediate) })
+	return s
+}
+
+// programs is the folder of the newest PostgreSQL.
+func programs(t testing.TB) string {
+	t.Helper()
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // the pattern is well formed
+	slices.SortFunc(found, func(a, b string) int { return release(a) - release(b) })
+	if n := len(found); n > 0 {
+		return filepath.Dir(found[n-1])
+	}
+	inPath, err := exec.LookPath("initdb")
+	if err != nil {
+		t.Skip("SKIPPED: no PostgreSQL is installed; install it with: apt-get install postgresql")
+	}
+	if inPath, err = filepath.EvalSymlinks(inPath); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(inPath)
+}
+
+// release is the number in a path like /usr/lib/postgresql/15/bin/initdb.
+func release(path string) int {
+	number, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+	return number
+}
+
+// folder is one for a server, in memory where there is room for it: its path is short, as
+// that of a socket has to be.
+func folder(t testing.TB) string {
+	t.Helper()
+	for _, parent := range []string{"/dev/shm", ""} {
+		dir, err := os.MkdirTemp(parent, "pgtest") //nolint:usetesting // t.TempDir is too long for a socket
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		if err := give(dir); err != nil {
+			t.Fatalf("give the folder of the server to who runs it: %v", err)
+		}
+		return dir
+	}
+	t.Fatal("there is no place for the data of a server")
+	return ""
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// run runs a program of PostgreSQL to its end.
+func (s *Server) run(t testing.TB, program string, args ...string) {
+	t.Helper()
+	cmd := s.command(program, args...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", program, err, out)
+	}
+}
+
+func (s *Server) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(context.Background(), filepath.Join(s.programs, program), args...) //nolint:gosec // a program of PostgreSQL
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = asServer()
+	return cmd
+}
+
+// Launch starts a server that was stopped, at the port that it had. More settings may be
+// given, for this time.
+func (s *Server) Launch(t testing.TB, settings ...string) {
+	t.Helper()
+	for attempt := 0; ; attempt++ {
+		port := s.port
+		if port == 0 {
+			port = freePort(t)
+		}
+		running, err := launch(s.command("postgres", s.arguments(port, settings)...))
+		if err == nil {
+			s.running, s.port = running, port
+			return
+		}
+		if attempt == 5 || s.port != 0 { // somebody else may have taken a free port
+			t.Fatalf("start PostgreSQL: %v", err)
+		}
+	}
+}
+
+func (s *Server) arguments(port int, more []string) []string {
+	args := []string{"-D", s.data(), "-k", s.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(port)}
+	for _, setting := range slices.Concat([]string{"max_connections=200", "shared_buffers=64MB"}, s.settings, more) {
+		args = append(args, "-c", setting)
+	}
+	return args
+}
+
+// freePort is one that nobody listens on now.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Stop stops the server in one of the ways above, and waits until it has ended.
+func (s *Server) Stop(t testing.TB, how os.Signal) {
+	t.Helper()
+	if s.running == nil {
+		return
+	}
+	if err := s.running.stop(how); err != nil {
+		t.Errorf("stop PostgreSQL: %v", err)
+	}
+	s.running = nil
+}
+
+// Signal sends a signal to the server's first process.
+func (s *Server) Signal(t testing.TB, signal os.Signal) {
+	t.Helper()
+	if err := s.running.cmd.Process.Signal(signal); err != nil {
+		t.Errorf("signal PostgreSQL: %v", err)
+	}
+}
+
+// Restart stops the server and starts it again.
+func (s *Server) Restart(t testing.TB, how os.Signal) {
+	t.Helper()
+	s.Stop(t, how)
+	s.Launch(t)
+}
+
+// Snapshot copies the data of a server that is stopped, for Restore.
+func (s *Server) Snapshot(t testing.TB) {
+	t.Helper()
+	s.replace(t, s.data(), s.snapshot())
+}
+
+// Restore puts the data of a server that is stopped back to the last snapshot.
+func (s *Server) Restore(t testing.TB) {
+	t.Helper()
+	s.replace(t, s.snapshot(), s.data())
+}
+
+func (s *Server) snapshot() string { return filepath.Join(s.dir, "snapshot") }
+
+func (s *Server) replace(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.RemoveAll(to); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", from, to).CombinedOutput(); err != nil { //nolint:gosec // folders of our own
+		t.Fatalf("copy the data: %v: %s", err, out)
+	}
+}
+
+// Database makes an empty database and returns the connection string of it.
+func (s *Server) Database(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("test%d", s.databases.Add(1))
+	s.run(t, "createdb", "-h", s.dir, "-p", strconv.Itoa(s.port), "-U", "postgres", name)
+	return s.URL(name)
+}
+
+// URL is the connection string of a database.
+func (s *Server) URL(database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User("postgres"), Host: s.Address(), Path: "/" + database, RawQuery: "sslmode=disable"}
+	return u.String()
+}
+
+// Address is where the server listens.
+func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// process is a server's first process.
+type process struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+	mu    sync.Mutex
+	log   strings.Builder // under mu
+}
+
+// launch starts a server and waits until it says that it is ready.
+func launch(cmd *exec.Cmd) (*process, error) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = in
+	p := &process{cmd: cmd, ended: make(chan struct{})}
+	started := make(chan error)
+	go p.hold(started)
+	err = <-started
+	_ = in.Close()
+	if err != nil {
+		_ = out.Close()
+		return nil, err
+	}
+	ready := make(chan struct{})
+	go p.listen(out, ready)
+	select {
+	case <-ready:
+		return p, nil
+	case <-p.ended:
+		return nil, fmt.Errorf("it has ended:\n%s", p.said())
+	}
+}
+
+// hold starts the process and waits for its end, on a thread of its own: where the system
+// can end it together with who started it, that is the thread.
+func (p *process) hold(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		_ = p.cmd.Wait() // how it ended does not matter
+		close(p.ended)
+	}
+}
+
+// listen follows what the server says, and closes ready once it answers.
+func (p *process) listen(out io.ReadCloser, ready chan<- struct{}) {
+	defer out.Close()
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		p.mu.Lock()
+		fmt.Fprintln(&p.log, lines.Text())
+		p.mu.Unlock()
+		if ready != nil && strings.Contains(lines.Text(), "database system is ready to accept connections") {
+			close(ready)
+			ready = nil
+		}
+	}
+}
+
+func (p *process) said() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+func (p *process) stop(how os.Signal) error {
+	if err := p.cmd.Process.Signal(how); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-p.ended
+	return nil
+}

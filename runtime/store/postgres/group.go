@@ -1,0 +1,192 @@
+package postgres
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/keys"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/tasks"
+)
+
+// group is what one transaction commits. Each attempt has a group of its own.
+type group struct {
+	store *Store
+	calls []*writeCall
+
+	// owners are the shards that the calls name, and lasts the last records of the actors,
+	// as they are locked. A record that is judged takes its place among them.
+	owners *cluster.Table
+	lasts  map[actorKey]last
+	shelf  shelf
+	// before is the cluster before the group, and now the time of it.
+	before store.Cluster
+	now    time.Time
+
+	draft   *tasks.Draft
+	answers []written
+	// rows and keys are what has to be written, the last of each.
+	rows map[actorKey]*row
+	keys map[keyKey]*runtimev1.Key
+}
+
+// last is the last record of an actor. The zero value is that of an actor without.
+type last struct {
+	identity *runtimev1.Identity
+	version  uint64
+	// keyed is when the actor got its last key, in Unix seconds; 0 for never.
+	keyed int64
+	// stored is true when the actor has a row.
+	stored bool
+}
+
+// row is the state that an actor gets.
+type row struct {
+	actor *runtimev1.Actor
+	state *runtimev1.State
+	// keyed is as in last, and stored whether there is a row to be updated.
+	keyed  int64
+	stored bool
+}
+
+// keyKey names an idempotency key.
+type keyKey struct {
+	actorKey
+
+	digest keys.Digest
+}
+
+func newGroup(s *Store, calls []*writeCall) *group {
+	return &group{
+		store: s, calls: calls,
+		lasts: map[actorKey]last{}, rows: map[actorKey]*row{}, keys: map[keyKey]*runtimev1.Key{},
+	}
+}
+
+// commit is the whole transaction. Without anything to write it changes nothing.
+func (g *group) commit(ctx context.Context, t *transaction) error {
+	if err := g.read(ctx, t); err != nil {
+		return err
+	}
+	g.draft = tasks.NewDraft(tasks.Config{
+		Source: func(ref tasks.Ref) (*runtimev1.ScheduledTask, error) { return g.shelf.read(ctx, t, ref) },
+		Now:    g.now, Revision: g.before.Counter + 1, Random: g.store.config.Random, Budget: groupBytes,
+	})
+	for _, c := range g.calls {
+		answer, err := g.judge(c.Question)
+		if err != nil {
+			return err
+		}
+		g.answers = append(g.answers, answer)
+	}
+	if g.store.config.judged != nil {
+		g.store.config.judged()
+	}
+	after := g.before
+	if len(g.rows) > 0 || !g.draft.Empty() {
+		b := &pgx.Batch{}
+		if err := g.write(b); err != nil {
+			return err
+		}
+		var err error
+		if after, err = t.commit(ctx, b); err != nil {
+			return err
+		}
+	}
+	for i := range g.answers {
+		g.answers[i].counter = after.Counter
+	}
+	return nil
+}
+
+// The revision of a task is one more than the counter when its row was locked. What the
+// row held before was committed by then, with a revision that was not above the counter,
+// so no revision of a key comes twice.
+
+// judge answers a call. What it says of an applied record is true once the group is
+// committed.
+func (g *group) judge(question write) (answer written, err error) {
+	answer.work = g.draft.Work()
+	if question.work != nil {
+		return answer, question.work.do(g.owners, answer.work)
+	}
+	results := make([]runtimev1.CommitResponse_Result, len(question.records))
+	answer.results = make([]*runtimev1.CommitResponse_Result, len(question.records))
+	for i, record := range question.records {
+		verdict, after, err := g.verdict(question.worker, record, answer.work)
+		if err != nil {
+			return answer, err
+		}
+		results[i].Verdict, results[i].Version = verdict, after.version
+		answer.results[i] = &results[i]
+	}
+	return answer, nil
+}
+
+// verdict says what becomes of a record, and what is the last of its actor after it.
+func (g *group) verdict(worker string, record *runtimev1.Record, work *tasks.Work) (runtimev1.Verdict, last, error) {
+	if !g.owners.Owns(worker, record.GetActor(), record.GetFence()) {
+		return runtimev1.Verdict_VERDICT_STALE_EPOCH, last{}, nil
+	}
+	have := g.lasts[keyOf(record.GetActor())]
+	verdict := store.Judge(have.identity, record)
+	if verdict == runtimev1.Verdict_VERDICT_APPLIED {
+		var err error
+		if verdict, err = work.Judge(record); err != nil {
+			return 0, last{}, err
+		}
+	}
+	switch verdict {
+	case runtimev1.Verdict_VERDICT_APPLIED:
+		return verdict, g.apply(record, have), nil
+	case runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
+		return verdict, have, nil
+	default:
+		return verdict, last{}, nil
+	}
+}
+
+// apply takes a record over, on the last one.
+func (g *group) apply(record *runtimev1.Record, have last) last {
+	next := last{identity: record.GetIdentity(), version: have.version + 1, keyed: have.keyed, stored: have.stored}
+	if len(record.GetKeys()) > 0 {
+		next.keyed = g.now.Unix()
+	}
+	key := keyOf(record.GetActor())
+	g.lasts[key] = next
+	g.rows[key] = &row{actor: record.GetActor(), state: store.After(record, next.version), keyed: next.keyed, stored: next.stored}
+	for _, digest := range record.GetForgotten() {
+		g.keys[keyKey{key, keys.Digest(digest)}] = nil
+	}
+	for _, k := range record.GetKeys() {
+		g.keys[keyKey{key, keys.Digest(k.GetDigest())}] = k
+	}
+	return next
+}
+
+// emptied is since when the identity of an actor without state may be forgotten, in Unix
+// seconds: not while it has live keys, which are found through it. It is 0 with a state.
+func (g *group) emptied(r *row) int64 {
+	switch {
+	case r.state.GetMessage() != "":
+		return 0
+	case r.keyed > expired(g.now):
+		return r.keyed + int64(keys.Life/time.Second)
+	default:
+		return g.now.Unix()
+	}
+}
+
+// expired is the last second whose keys are not live any more at the time now.
+func expired(now time.Time) int64 { return now.Add(-keys.Life).Unix() }
+
+// sorted are the keys of a set in order.
+func sorted[K comparable](set map[K]struct{}, compare func(a, b K) int) []K {
+	return slices.SortedFunc(maps.Keys(set), compare)
+}
