@@ -8,11 +8,12 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 
-	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
+	"github.com/francis-actors/francis/sdk/internal/deliver"
 )
 
 // Gateway returns a [Caller] for processes that are no hosts: it calls the HTTP
@@ -20,16 +21,17 @@ import (
 // with the Connect protocol. The options are Connect's, for example
 // connecthttp.WithGRPC.
 func Gateway(client connecthttp.HTTPClient, url string, opts ...connecthttp.Option) Caller {
-	return gateway{connect.NewClient(connecthttp.NewTransport(client, url, opts...))}
+	return gateway{connect.NewClient(connecthttp.NewTransport(client, url, opts...)), client, url}
 }
 
-type gateway struct{ client *connect.Client }
+type gateway struct {
+	client *connect.Client
+	http   connecthttp.HTTPClient
+	url    string
+}
 
 // Invoke sends the call and receives its reply.
 func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
-	if call.Later != nil {
-		return nil, fault.NotOffered("keep alarms and jobs for who calls over HTTP")
-	}
 	if err := name.CheckID(call.ID); err != nil {
 		return nil, fault.InvalidID(err.Error())
 	}
@@ -48,32 +50,32 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 	if call.Key != "" {
 		info.RequestHeader().Set(actor.KeyHeader, call.Key)
 	}
+	reply := proto.Message(&emptypb.Empty{})
+	if call.Later == nil {
+		reply = call.Reply.ProtoReflect().New().Interface()
+	} else {
+		info.RequestHeader().Set(deliver.Header, deliver.Format(call.Later))
+	}
 	spec := connect.Spec{StreamType: connect.StreamTypeUnary, Procedure: call.Procedure}
 	if call.View {
 		spec.IdempotencyLevel = connect.IdempotencyNoSideEffects
 	}
-	reply := call.Reply.ProtoReflect().New().Interface()
 	if err := g.client.CallUnary(ctx, spec, call.Request, reply); err != nil {
-		switch {
-		case undialled(err):
-			return nil, fault.Unreached(err)
-		case connect.CodeOf(err) == connect.CodeCanceled && ctx.Err() == nil: // Connect's word for a broken line
-			return nil, fault.LinkLost(err)
-		default:
-			return nil, fault.Received(err)
-		}
+		return nil, failed(ctx, err)
 	}
 	return reply, nil
 }
 
-// Change deletes a task or decides about a dead letter.
-func (gateway) Change(context.Context, *runtimev1.TaskChange) error {
-	return fault.NotOffered("keep alarms and jobs for who calls over HTTP")
-}
-
-// List lists tasks.
-func (gateway) List(context.Context, *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
-	return nil, fault.NotOffered("keep alarms and jobs for who calls over HTTP")
+// failed is the fault of a request that ended with err.
+func failed(ctx context.Context, err error) error {
+	switch {
+	case undialled(err):
+		return fault.Unreached(err)
+	case connect.CodeOf(err) == connect.CodeCanceled && ctx.Err() == nil: // Connect's word for a broken line
+		return fault.LinkLost(err)
+	default:
+		return fault.Received(err)
+	}
 }
 
 // undialled reports whether a call failed because nobody answered at the address: it has

@@ -68,7 +68,7 @@ func (l Later) Alarms(ctx context.Context) iter.Seq2[Task, error] {
 
 // Alarm returns an alarm. It fails with not_found if there is none of that name.
 func (l Later) Alarm(ctx context.Context, name string) (Task, error) {
-	return l.get(ctx, &runtimev1.ListRequest{Kind: runtimev1.ListRequest_KIND_ALARMS, Name: name}, "alarm "+name)
+	return l.get(ctx, &runtimev1.ListRequest{Kind: runtimev1.ListRequest_KIND_ALARMS, Name: name}, Task{Alarm: name}, "alarm "+name)
 }
 
 // DeleteAlarm deletes an alarm. If a turn is handling it just now, nothing of that turn
@@ -86,7 +86,7 @@ func (l Later) Jobs(ctx context.Context) iter.Seq2[Task, error] {
 // Job returns a job. It fails with not_found if there is none of that id: it never was, or
 // it has ended.
 func (l Later) Job(ctx context.Context, id JobID) (Task, error) {
-	return l.get(ctx, &runtimev1.ListRequest{Kind: runtimev1.ListRequest_KIND_JOBS, Name: string(id)}, "job "+string(id))
+	return l.get(ctx, &runtimev1.ListRequest{Kind: runtimev1.ListRequest_KIND_JOBS, Name: string(id)}, Task{Job: id}, "job "+string(id))
 }
 
 // CancelJob deletes a job, as DeleteAlarm does an alarm.
@@ -143,7 +143,10 @@ func (l Later) list(ctx context.Context, req *runtimev1.ListRequest) iter.Seq2[T
 }
 
 // get returns the one task that a request lists.
-func (l Later) get(ctx context.Context, req *runtimev1.ListRequest, what string) (Task, error) {
+func (l Later) get(ctx context.Context, req *runtimev1.ListRequest, named Task, what string) (Task, error) {
+	if err := task.CheckKey(l.key(named)); err != nil { // no name at all would list every one
+		return Task{}, fault.InvalidTask(err.Error())
+	}
 	page, err := l.page(ctx, req)
 	if err != nil {
 		return Task{}, err

@@ -310,6 +310,9 @@ func TestGet(t *testing.T) {
 	if connect.CodeOf(err) != connect.CodeNotFound || fault.Detail(err).GetReason() != francisv1.Reason_REASON_UNKNOWN_TASK {
 		t.Errorf("of no alarm it says %v", err)
 	}
+	if got, err := later.Alarm(t.Context(), ""); fault.Detail(err).GetReason() != francisv1.Reason_REASON_INVALID_TASK {
+		t.Errorf("an alarm without a name is %+v, %v", got, err)
+	}
 }
 
 // An empty id would list all actors of the type.

@@ -54,8 +54,9 @@ func EveryISO(interval, zone string) When {
 }
 
 // Cron is whenever the clock on the wall of the zone fits an expression: five fields
-// (minute, hour, monthday, month, weekday), six with seconds first, or a word such as "@daily". The zone is a name of the IANA database such as "Europe/Rome", or
-// "" for UTC. From and After put the first time off.
+// (minute, hour, monthday, month, weekday), six with seconds first, or a word such as
+// "@daily". The zone is a name of the IANA database such as "Europe/Rome", or "" for UTC.
+// From and After put the first time off.
 func Cron(expression, zone string) When {
 	return When{timing: &runtimev1.Timing{Repeat: &runtimev1.Timing_Cron{
 		Cron: &runtimev1.Cron{Expression: expression, TimeZone: zone},

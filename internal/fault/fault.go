@@ -88,6 +88,12 @@ func NoEndpoint(httpMethod, path string) *connect.Error {
 		"there is no endpoint "+httpMethod+" "+path+"; call POST /invoke/{type}/{id}/{method}, or POST /{package.Service}/{Method} with the header Francis-Actor-Id")
 }
 
+// NoTaskEndpoint is the error of a request below /alarm or /job that names nothing.
+func NoTaskEndpoint(httpMethod, path string) *connect.Error {
+	return refused(connect.CodeUnimplemented, francisv1.Reason_REASON_UNKNOWN_METHOD,
+		"there is no endpoint "+httpMethod+" "+path+"; there are POST /alarm/{type}/{id}/{name} and /job/{type}/{id}, GET of both and of /job/{type}/{id}/{jobId}, DELETE of one, and POST /job/{type}/{id}/{jobId}/retry")
+}
+
 // Unreadable is the error of a request that could not be received: one of ours says why
 // itself.
 func Unreadable(err error) *connect.Error {

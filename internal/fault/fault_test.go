@@ -86,6 +86,18 @@ func TestConstructors(t *testing.T) {
 			"there is no endpoint GET /\uFFFD; call POST /invoke/{type}/{id}/{method}, or POST /{package.Service}/{Method} with the header Francis-Actor-Id",
 			nothingFor(francisv1.Reason_REASON_UNKNOWN_METHOD),
 		},
+		"no endpoint for tasks": {
+			NoTaskEndpoint("PUT", "/job/a/1"), connect.CodeUnimplemented,
+			`there is no endpoint PUT /job/a/1; there are POST /alarm/{type}/{id}/{name} and /job/{type}/{id}, GET of both and of /job/{type}/{id}/{jobId}, DELETE of one, and POST /job/{type}/{id}/{jobId}/retry`,
+			nothingFor(francisv1.Reason_REASON_UNKNOWN_METHOD),
+		},
+		"invalid task": {
+			InvalidTask("no"), connect.CodeInvalidArgument, "no", nothingFor(francisv1.Reason_REASON_INVALID_TASK),
+		},
+		"unknown task": {
+			UnknownTask("alarm x", "a/1"), connect.CodeNotFound,
+			"a/1 has no alarm x", nothingFor(francisv1.Reason_REASON_UNKNOWN_TASK),
+		},
 		"unreadable": {
 			Unreadable(connect.NewError(connect.CodeInvalidArgument, "unmarshal message")), connect.CodeInvalidArgument,
 			"unmarshal message", nothingFor(francisv1.Reason_REASON_MALFORMED),

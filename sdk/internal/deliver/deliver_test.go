@@ -47,7 +47,7 @@ func TestParse(t *testing.T) {
 		}},
 	} {
 		got, err := deliver.Parse(header)
-		if err != nil || got.Alarm != want.Alarm || got.Job != "" || !proto.Equal(got.Timing, want.Timing) {
+		if err != nil || got.Alarm != want.Alarm || got.Job != want.Job || !proto.Equal(got.Timing, want.Timing) {
 			t.Errorf("%s is\n%+v, %v; want\n%+v", header, got, err, want)
 		}
 	}
@@ -64,12 +64,13 @@ func TestParseRefuses(t *testing.T) {
 		"job; after=10s;":                   `"" is no parameter; write name=value`,
 		"job; after":                        `"after" is no parameter; write name=value`,
 		"job; =10s":                         `"=10s" is no parameter; write name=value`,
-		"job; name=x":                       `job has no parameter "name"; it has at, after, every, cron, tz, until, jitter, missed`,
+		"job; name=x":                       `job has no parameter "name"; it has at, after, every, cron, tz, until, jitter, missed, id`,
 		"alarm; nam=x":                      `alarm has no parameter "nam"; it has at, after, every, cron, tz, until, jitter, missed, name`,
 		"alarm":                             `the name of the alarm is empty`,
 		"alarm; name=":                      `the parameter name is empty`,
 		`alarm; name=""`:                    `the parameter name is empty`,
-		"alarm; name=%zz":                   `the name of the alarm is not percent-encoded: invalid URL escape "%zz"`,
+		"alarm; name=%zz":                   `the name "%zz" is not percent-encoded: invalid URL escape "%zz"`,
+		"job; id=%20":                       `the id of the job " " starts or ends with white space`,
 		"alarm; name=..":                    `the name of the alarm ".." is no valid path segment`,
 		"job; after=1s; after=1s":           `the parameter after is given twice`,
 		"job; after=1s; at=2030":            `both a time and a delay are given; leave one of them out`,
@@ -98,7 +99,7 @@ func TestParseRefuses(t *testing.T) {
 func TestFormat(t *testing.T) {
 	t.Parallel()
 	for _, header := range []string{
-		"job", "job; after=1h", "job; after=10s", "job; after=1h0m10s", "job; after=20m", "job; every=10h",
+		"job", "job; id=x%22", "job; after=1h", "job; after=10s", "job; after=1h0m10s", "job; after=20m", "job; every=10h",
 		"alarm; name=a%20b; at=2030-01-31T08:30:00.5Z; every=P1M2DT3.25S; tz=Europe/Rome; until=2031-01-31T08:30:00Z; jitter=1m; missed=coalesce",
 		`alarm; name=x; cron="0 9 * * *"`, "alarm; name=x; cron=@daily",
 	} {
@@ -130,7 +131,7 @@ func FuzzParse(f *testing.F) {
 		}
 		written := deliver.Format(later)
 		again, err := deliver.Parse(written)
-		if err != nil || again.Alarm != later.Alarm || !proto.Equal(again.Timing, later.Timing) {
+		if err != nil || again.Alarm != later.Alarm || again.Job != later.Job || !proto.Equal(again.Timing, later.Timing) {
 			t.Errorf("%q is %+v, written as %q it is %+v, %v", header, later, written, again, err)
 		}
 	})

@@ -27,35 +27,42 @@ const (
 	kindAlarm = "alarm"
 )
 
-// Parse reads the header. The id of a job is for the reader to choose.
+// Parse reads the header. A job without an id is for the reader to name.
 func Parse(header string) (*actor.Later, error) {
 	kind, rest, more := strings.Cut(header, ";")
 	kind = strings.TrimSpace(kind)
 	if kind != kindJob && kind != kindAlarm {
 		return nil, fmt.Errorf("it begins with %.40q; write job or alarm, and then its parameters", kind)
 	}
-	var alarm string
+	var escaped string // what names the task
 	var words Words
-	fields := words.fields()
+	fields := append(words.fields(), field{"id", &escaped})
 	if kind == kindAlarm {
-		fields = append(fields, field{"name", &alarm})
+		fields[len(fields)-1].name = "name"
 	}
 	if err := parseParameters(rest, more, kind, fields); err != nil {
 		return nil, err
 	}
-	later := &actor.Later{}
-	if kind == kindAlarm {
-		var err error
-		if later.Alarm, err = name.UnescapeID(alarm); err != nil {
-			return nil, fmt.Errorf("the name of the alarm is not percent-encoded: %w", err)
-		}
-		if err := name.CheckAlarm(later.Alarm); err != nil {
-			return nil, err
-		}
+	later, err := named(kind, escaped)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	later.Timing, err = words.Timing()
 	return later, err
+}
+
+// named is an alarm, or a job that may have an id.
+func named(kind, escaped string) (*actor.Later, error) {
+	given, err := name.UnescapeID(escaped)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the name %.40q is not percent-encoded: %w", escaped, err)
+	case kind == kindAlarm:
+		return &actor.Later{Alarm: given}, name.CheckAlarm(given)
+	case given != "":
+		return &actor.Later{Job: given}, name.CheckJob(given)
+	}
+	return &actor.Later{}, nil
 }
 
 // parseParameters reads `name=value; name="value"` into fields.
@@ -141,8 +148,11 @@ func names(fields []field) string {
 // Format writes the header.
 func Format(later *actor.Later) string {
 	header := kindJob
-	if later.Alarm != "" {
+	switch {
+	case later.Alarm != "":
 		header = kindAlarm + "; name=" + name.EscapeID(later.Alarm)
+	case later.Job != "":
+		header += "; id=" + name.EscapeID(later.Job)
 	}
 	if timing := FormatTiming(later.Timing); timing != "" {
 		header += "; " + timing

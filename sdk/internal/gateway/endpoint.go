@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -94,7 +95,11 @@ func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStre
 	if err != nil {
 		return err
 	}
-	key, err := headerKey(info)
+	key, err := headerKey(info.RequestHeader())
+	if err != nil {
+		return err
+	}
+	later, err := headerLater(info.RequestHeader(), key)
 	if err != nil {
 		return err
 	}
@@ -102,10 +107,14 @@ func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStre
 		return advised(info, err)
 	}
 	defer g.load.give(len(body.data))
-	reply, err := g.directory.InvokeEncoded(ctx, actor.Call{
+	call := actor.Call{
 		Type: t.typ, ID: id, Procedure: t.Procedure, View: t.View,
-		Codec: encoding, Body: body.data, Key: key,
-	})
+		Codec: encoding, Body: body.data, Key: key, Later: later,
+	}
+	if later != nil {
+		return g.serveLater(ctx, info, call, stream)
+	}
+	reply, err := g.directory.InvokeEncoded(ctx, call)
 	if err != nil {
 		return advised(info, err)
 	}
@@ -115,18 +124,35 @@ func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStre
 }
 
 // headerKey is the idempotency key that the header brings; "" for none.
-func headerKey(info *connect.CallInfo) (string, error) {
-	lines := info.RequestHeader().Values(actor.KeyHeader)
+func headerKey(header valuer) (string, error) {
+	key, given, err := single(header, actor.KeyHeader)
+	if err != nil || !given {
+		return "", invalid(fault.InvalidKey, err)
+	}
+	return key, invalid(fault.InvalidKey, name.CheckKey(key))
+}
+
+// valuer is a header, net/http's or Connect's.
+type valuer interface{ Values(key string) []string }
+
+// single is the value of a header that has one meaning.
+func single(header valuer, key string) (value string, given bool, err error) {
+	lines := header.Values(key)
 	if len(lines) == 0 {
-		return "", nil
+		return "", false, nil
 	}
 	if len(slices.Compact(slices.Clone(lines))) > 1 {
-		return "", fault.InvalidKey("the header " + actor.KeyHeader + " is given twice, with different values; send it once")
+		return "", false, fmt.Errorf("the header %s is given twice, with different values; send it once", key)
 	}
-	if err := name.CheckKey(lines[0]); err != nil {
-		return "", fault.InvalidKey(err.Error())
+	return lines[0], true, nil
+}
+
+// invalid is a fault with the text of err, nil for nil.
+func invalid(kind func(string) *connect.Error, err error) error {
+	if err == nil {
+		return nil
 	}
-	return lines[0], nil
+	return kind(err.Error())
 }
 
 // advised tells clients that read no details when to try again.
@@ -164,7 +190,7 @@ func withPathID(ctx context.Context, id string) context.Context {
 // actorID is the id that the path, the header or the request names. Where path and
 // header both do they must agree; the worker compares with the request.
 func (t target) actorID(ctx context.Context, info *connect.CallInfo, encoding peerv1.Codec, body []byte) (string, error) {
-	inHeader, err := headerID(info)
+	inHeader, err := headerID(info.RequestHeader())
 	if err != nil {
 		return "", err
 	}
@@ -181,15 +207,12 @@ func (t target) actorID(ctx context.Context, info *connect.CallInfo, encoding pe
 	}
 }
 
-func headerID(info *connect.CallInfo) (string, error) {
-	lines := info.RequestHeader().Values(actor.IDHeader)
-	if len(lines) == 0 {
-		return "", nil
+func headerID(header valuer) (string, error) {
+	escaped, given, err := single(header, actor.IDHeader)
+	if err != nil || !given {
+		return "", invalid(fault.InvalidID, err)
 	}
-	if len(slices.Compact(slices.Clone(lines))) > 1 {
-		return "", fault.InvalidID("the header " + actor.IDHeader + " is given twice, with different values; send it once")
-	}
-	id, err := name.UnescapeID(lines[0])
+	id, err := name.UnescapeID(escaped)
 	if err != nil {
 		return "", fault.InvalidID("the header " + actor.IDHeader + " is not percent-encoded: " + err.Error())
 	}

@@ -39,6 +39,9 @@ type Directory interface {
 	Serving() bool
 	// InvokeEncoded delivers a call; request and reply are encoded.
 	InvokeEncoded(ctx context.Context, call actor.Call) ([]byte, error)
+	// Service sets tasks and looks after them; also of a call for later the request is
+	// encoded.
+	Service() actor.Caller
 }
 
 // Gateway serves the actors of a directory. It follows the directory: a type that
@@ -62,6 +65,8 @@ type Gateway struct {
 func New(directory Directory) *Gateway {
 	g := &Gateway{directory: directory, mux: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), tools: newTools(directory), gzip: newGzip()}
 	g.mux.HandleFunc("POST /invoke/{type}/{idAndMethod...}", g.invoke)
+	g.mux.HandleFunc("/alarm/{type}/{rest...}", g.serveTasks(alarms))
+	g.mux.HandleFunc("/job/{type}/{rest...}", g.serveTasks(jobs))
 	g.mux.HandleFunc("/{service}/{method}", g.call)
 	g.mux.HandleFunc("/", g.noEndpoint)
 	g.paced = inbound.Usual.Keep(g.mux)
@@ -164,12 +169,14 @@ func idAndMethod(r *http.Request) (id, method string, ok bool) {
 func methodNamed(c *contract.Contract, name string) (contract.Method, bool) {
 	for _, method := range c.Methods {
 		declared := string(method.Desc.Name())
-		if !method.Internal && (name == declared || name == strings.ToLower(declared[:1])+declared[1:]) {
+		if !method.Internal && (name == declared || name == lowerFirst(declared)) {
 			return method, true
 		}
 	}
 	return contract.Method{}, false
 }
+
+func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
 // asConnect is r as a unary Connect request to a method of the actor id.
 func asConnect(r *http.Request, method contract.Method, id string) *http.Request {

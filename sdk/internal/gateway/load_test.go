@@ -58,6 +58,7 @@ type fixed struct {
 func (f fixed) TypeNames() []string                  { return []string{f.contract.Type} }
 func (f fixed) ContractOf(string) *contract.Contract { return f.contract }
 func (f fixed) Serving() bool                        { return true }
+func (f fixed) Service() actor.Caller                { return nil }
 func (f fixed) InvokeEncoded(context.Context, actor.Call) ([]byte, error) {
 	return f.answer()
 }

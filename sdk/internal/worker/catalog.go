@@ -21,6 +21,8 @@ func (c *catalog) ContractOf(typ string) *contract.Contract {
 	return c.worker.Member.Contract(typ)
 }
 
+func (c *catalog) Service() actor.Caller { return c.worker.Host.Service() }
+
 func (c *catalog) Serving() bool { return c.worker.Member.Serving() }
 
 func (c *catalog) InvokeEncoded(ctx context.Context, call actor.Call) ([]byte, error) {
