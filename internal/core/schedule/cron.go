@@ -82,7 +82,7 @@ func parseFields(s string) (*expression, error) {
 func (x *expression) next(t time.Time) (time.Time, bool) {
 	// An expression has whole seconds.
 	for after := t.Unix(); after < latest.Unix(); {
-		s := spanAt(x.location, after)
+		s := spanAt(x.location, after+1)
 		found, ok := x.within(s, after)
 		if !ok {
 			break

@@ -27,6 +27,11 @@ func spanAt(location *time.Location, second int64) span {
 	if !end.IsZero() {
 		s.end = end.Unix()
 	}
+	if s.end != 0 && s.end <= second {
+		// Go ends the last span of a leap year to come with the 365th day. No clock is
+		// changed on the next one.
+		s.end = second + secondsADay/2
+	}
 	return s
 }
 
