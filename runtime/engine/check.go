@@ -161,6 +161,9 @@ func checkRecords(records []*runtimev1.Record) error {
 		if err := checkState(record); err != nil {
 			return err
 		}
+		if err := checkTasks(record); err != nil {
+			return err
+		}
 	}
 	return nil
 }

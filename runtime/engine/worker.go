@@ -163,21 +163,6 @@ func (w *Worker) Receive(context.Context, *runtimev1.ReceiveRequest) (*runtimev1
 	return nil, fault.NotOffered("deliver tasks")
 }
 
-// Settle ends deliveries that no record completes.
-func (w *Worker) Settle(context.Context, *runtimev1.SettleRequest) (*runtimev1.SettleResponse, error) {
-	return nil, fault.NotOffered("settle deliveries")
-}
-
-// Change changes tasks of any actors.
-func (w *Worker) Change(context.Context, *runtimev1.ChangeRequest) (*runtimev1.ChangeResponse, error) {
-	return nil, fault.NotOffered("change tasks")
-}
-
-// List lists tasks or dead letters.
-func (w *Worker) List(context.Context, *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
-	return nil, fault.NotOffered("list tasks")
-}
-
 // Certify renews the worker's certificate.
 func (w *Worker) Certify(ctx context.Context, req *runtimev1.CertifyRequest) (*runtimev1.CertifyResponse, error) {
 	return serve(w, func(e *Engine) (*runtimev1.CertifyResponse, error) {

@@ -96,22 +96,28 @@ func take(worker *engine.Worker, request *link.Request, body []byte) {
 
 // serve answers a request of a worker.
 func serve(ctx context.Context, worker *engine.Worker, asked *runtimev1.LinkRequest) ([]byte, error) {
-	var answer runtimev1.LinkResponse
+	answer, err := respond(ctx, worker, asked)
+	if err != nil {
+		return nil, err
+	}
+	return proto.Marshal(answer)
+}
+
+func respond(ctx context.Context, worker *engine.Worker, asked *runtimev1.LinkRequest) (*runtimev1.LinkResponse, error) {
 	switch asked := asked.GetRequest().(type) {
 	case *runtimev1.LinkRequest_Load:
 		res, err := worker.Load(ctx, asked.Load)
-		if err != nil {
-			return nil, err
-		}
-		answer.Response = &runtimev1.LinkResponse_Load{Load: res}
+		return &runtimev1.LinkResponse{Response: &runtimev1.LinkResponse_Load{Load: res}}, err
 	case *runtimev1.LinkRequest_Commit:
 		res, err := worker.Commit(ctx, asked.Commit)
-		if err != nil {
-			return nil, err
-		}
-		answer.Response = &runtimev1.LinkResponse_Commit{Commit: res}
+		return &runtimev1.LinkResponse{Response: &runtimev1.LinkResponse_Commit{Commit: res}}, err
+	case *runtimev1.LinkRequest_Settle:
+		res, err := worker.Settle(ctx, asked.Settle)
+		return &runtimev1.LinkResponse{Response: &runtimev1.LinkResponse_Settle{Settle: res}}, err
+	case *runtimev1.LinkRequest_Change:
+		res, err := worker.Change(ctx, asked.Change)
+		return &runtimev1.LinkResponse{Response: &runtimev1.LinkResponse_Change{Change: res}}, err
 	default:
 		return nil, fault.Malformed(connect.CodeInvalidArgument, "the request asks for nothing that this runtime knows")
 	}
-	return proto.Marshal(&answer)
 }
