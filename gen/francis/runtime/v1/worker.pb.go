@@ -37,7 +37,8 @@ const (
 	ChangeResponse_RESULT_DONE ChangeResponse_Result = 1
 	// A job of that id and with that request waits already: it stays as it is.
 	ChangeResponse_RESULT_EXISTS ChangeResponse_Result = 2
-	// A job of that id waits already, with another method or request: nothing was done.
+	// A job of that id waits already, with another method or request; or a dead letter is
+	// to be revived whose key has a task by now. Nothing was done.
 	ChangeResponse_RESULT_CONFLICT ChangeResponse_Result = 3
 	// There is no such task or dead letter.
 	ChangeResponse_RESULT_NOT_FOUND ChangeResponse_Result = 4
@@ -1876,7 +1877,8 @@ func (x *ListRequest) GetLimit() uint32 {
 // ListResponse lists tasks.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The tasks, until 2 MiB are full.
+	// The tasks, until 2 MiB are full. One whose row is damaged has its key, the revision 0
+	// and an error that says so.
 	Tasks []*ScheduledTask `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	// True when there are more.
 	More          bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
