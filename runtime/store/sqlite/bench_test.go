@@ -108,6 +108,8 @@ type actors struct {
 	store *Store
 	locks [benchActors]sync.Mutex
 	next  [benchActors]uint64
+	// delivered is what the next record completes, if anything.
+	delivered delivered
 }
 
 func newBenchActors(s *Store) *actors { return &actors{store: s} }
@@ -122,6 +124,9 @@ func (a *actors) commit(i int) {
 	}
 	a.next[i]++
 	r := record(fmt.Sprint("a", i), base, identity(uint64(i)+1, a.next[i]), fresh())
+	if s := a.delivered[i].Swap(nil); s != nil {
+		r = completion(r, s)
+	}
 	results, _, err := a.store.Commit(context.Background(), "w1", []*runtimev1.Record{r})
 	if err != nil || results[0].GetVerdict() != runtimev1.Verdict_VERDICT_APPLIED {
 		panic(fmt.Sprint(results, err))

@@ -15,14 +15,22 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 )
 
-// childVariable makes the test binary the process that is killed: it holds the path.
-const childVariable = "FRANCIS_TEST_STORE_CHILD"
+// childVariable makes the test binary the process that is killed: it holds the path. With
+// tasksVariable that one works with tasks.
+const (
+	childVariable = "FRANCIS_TEST_STORE_CHILD"
+	tasksVariable = "FRANCIS_TEST_STORE_TASKS"
+)
 
 const crashActors = 32
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childVariable); path != "" {
 		crashChild(path)
+		return
+	}
+	if path := os.Getenv(tasksVariable); path != "" {
+		tasksChild(path)
 		return
 	}
 	if path := os.Getenv(ioVariable); path != "" {
@@ -80,7 +88,7 @@ func TestKillKeepsAcknowledged(t *testing.T) {
 	}
 	total := 0
 	for round := range rounds {
-		acknowledged := crash(t, path, 500+round*397)
+		acknowledged := crash(t, childVariable+"="+path, 500+round*397)
 		s := mustOpen(t, Config{Path: path})
 		for id, version := range acknowledged {
 			got := loadOne(t, s, "w1", id).GetState().GetVersion()
@@ -96,12 +104,87 @@ func TestKillKeepsAcknowledged(t *testing.T) {
 	t.Logf("%d records acknowledged at the time of %d kills", total, rounds)
 }
 
-// crash kills a child after so many acknowledgements and returns the last version of
-// each actor that was acknowledged.
-func crash(t *testing.T, path string, after int) map[string]uint64 {
+// tasksChild gives each actor one job after the other, and completes it. Of an actor it
+// says 2n when job n is set, and 2n+1 when it is completed.
+func tasksChild(path string) {
+	s, err := Open(Config{Path: path})
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	var all sync.WaitGroup
+	for i := range crashActors {
+		all.Go(func() { err := tasksActor(s, fmt.Sprint("a", i)); fmt.Println("error", err) })
+	}
+	all.Wait()
+}
+
+func tasksActor(s *Store, id string) error {
+	ctx := context.Background()
+	loaded, err := s.Load(ctx, "w1", []*runtimev1.LoadRequest_Read{readOf(id)})
+	if err != nil {
+		return err
+	}
+	base := loaded[0].GetState().GetIdentity()
+	activation := base.GetActivation() + 1
+	for n, sequence := loaded[0].GetState().GetVersion()+1, uint64(1); ; n, sequence = n+1, sequence+1 {
+		if _, err := trySet(ctx, s, jobOf(id, fmt.Sprint(n), "")); err != nil {
+			return err
+		}
+		fmt.Println(id, 2*n)
+		listed, err := s.List(ctx, &runtimev1.ListRequest{Type: "cart", Id: id})
+		if err != nil || len(listed.GetTasks()) != 1 {
+			return fmt.Errorf("%v, %w", listed, err)
+		}
+		next := identity(activation, sequence)
+		results, _, err := s.Commit(ctx, "w1", []*runtimev1.Record{completion(record(id, base, next, nil), listed.GetTasks()[0])})
+		if err != nil || results[0].GetVerdict() != runtimev1.Verdict_VERDICT_APPLIED {
+			return fmt.Errorf("%v, %w", results, err)
+		}
+		fmt.Println(id, 2*n+1)
+		base = next
+	}
+}
+
+// After kill -9 a job is there until its record is, and never beside it: what was set and
+// not completed waits, and what took effect is gone.
+func TestKillKeepsTasks(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data.db")
+	s := mustOpen(t, Config{Path: path})
+	own(t, s, "w1")
+	mustClose(t, s)
+	rounds := 10
+	if testing.Short() {
+		rounds = 3
+	}
+	waiting := 0
+	for round := range rounds {
+		acknowledged := crash(t, tasksVariable+"="+path, 500+round*397)
+		s := mustOpen(t, Config{Path: path})
+		for id, said := range acknowledged {
+			done, left := loadOne(t, s, "w1", id).GetState().GetVersion(), jobs(list(t, s, &runtimev1.ListRequest{Id: id}))
+			waiting += len(left)
+			if len(left) > 1 || len(left) == 1 && left[0] != fmt.Sprint(done+1) {
+				t.Errorf("round %d: %s has completed %d jobs, and %v wait", round, id, done, left)
+			}
+			// At most one step of an actor was under way.
+			if has := 2*done + 1 + uint64(len(left)); has < said || has > said+1 {
+				t.Errorf("round %d: %s has completed %d jobs, %v wait, and %d was said", round, id, done, left, said)
+			}
+		}
+		mustClose(t, s)
+	}
+	checkIntegrity(t, path)
+	t.Logf("%d jobs waited at the time of %d kills", waiting, rounds)
+}
+
+// crash kills a child, which a variable makes, after so many acknowledgements and returns
+// the last version of each actor that was acknowledged.
+func crash(t *testing.T, variable string, after int) map[string]uint64 {
 	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childVariable+"="+path)
+	child.Env = append(os.Environ(), variable)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
 	ok(t, err)
