@@ -13,7 +13,6 @@ import (
 	"connectrpc.com/connect/v2/connectproto"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/francis-actors/francis/internal/release"
 )
@@ -64,7 +63,7 @@ func (c codec) UnmarshalRead(ctx context.Context, src io.Reader, msg any) error 
 // Unmarshal decodes a message that a member has sent, with the bound.
 func Unmarshal(data []byte, message proto.Message) error {
 	most := freeParts + len(data)/bytesPerPart
-	if left := count(message.ProtoReflect().Descriptor(), data, most, maxDepth); left < 0 {
+	if left := count(shapeOf(message.ProtoReflect().Descriptor()), data, most, maxDepth); left < 0 {
 		return fmt.Errorf("%w: more than %d in %d bytes, or more than %d deep", errParts, most, len(data), maxDepth)
 	}
 	return proto.Unmarshal(data, message)
@@ -72,7 +71,7 @@ func Unmarshal(data []byte, message proto.Message) error {
 
 // count subtracts the messages in data from left, down to the given depth, and stops
 // below 0. What is malformed it leaves to the decoder.
-func count(typ protoreflect.MessageDescriptor, data []byte, left, depth int) int {
+func count(typ *shape, data []byte, left, depth int) int {
 	if depth == 0 {
 		return -1
 	}
@@ -86,19 +85,11 @@ func count(typ protoreflect.MessageDescriptor, data []byte, left, depth int) int
 		if size < 0 {
 			return left
 		}
-		if inner := messageAt(typ, number); inner != nil && kind == protowire.BytesType {
+		if inner := typ.at(number); inner != nil && kind == protowire.BytesType {
 			value, _ := protowire.ConsumeBytes(data)
 			left = count(inner, value, left-1, depth-1)
 		}
 		data = data[size:]
 	}
 	return left
-}
-
-// messageAt is the type of the messages in a field, nil for other fields.
-func messageAt(typ protoreflect.MessageDescriptor, number protowire.Number) protoreflect.MessageDescriptor {
-	if field := typ.Fields().ByNumber(number); field != nil {
-		return field.Message()
-	}
-	return nil
 }
