@@ -53,6 +53,7 @@ type fake struct {
 	onCommit func(attempt int, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error)
 	commits  int
 	cursors  []string
+	inbox    inbox
 }
 
 func (f *fake) set(change func()) {
@@ -291,7 +292,7 @@ func run(t *testing.T, test func(b *bed)) {
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	b := &bed{began: time.Now(), t: t, fake: &fake{dead: map[string]bool{}, changed: make(chan struct{})}, probes: &behaviour.Probes{}}
+	b := &bed{began: time.Now(), t: t, fake: &fake{dead: map[string]bool{}, changed: make(chan struct{}), inbox: inbox{next: make(chan received)}}, probes: &behaviour.Probes{}}
 	b.member = New(Config{Join: b.join, Announce: func() *runtimev1.AnnounceRequest { return &runtimev1.AnnounceRequest{} }, Logger: quiet, Clock: b.now})
 	var err error
 	if b.host, err = host.New(host.Config{Cluster: b.member, Logger: quiet}); err != nil {
@@ -325,21 +326,4 @@ func (b *bed) passes() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
 	defer cancel()
 	return b.member.Pass(ctx) == nil
-}
-
-func (s *seen) Receive(ctx context.Context, _ *runtimev1.ReceiveRequest) (*runtimev1.ReceiveResponse, error) {
-	<-ctx.Done() // nothing is ever due
-	return nil, ctx.Err()
-}
-
-func (s *seen) Settle(ctx context.Context, _ *runtimev1.SettleRequest) (*runtimev1.SettleResponse, error) {
-	return &runtimev1.SettleResponse{}, s.enter(ctx, "settle")
-}
-
-func (s *seen) Change(ctx context.Context, _ *runtimev1.ChangeRequest) (*runtimev1.ChangeResponse, error) {
-	return &runtimev1.ChangeResponse{}, s.enter(ctx, "change")
-}
-
-func (s *seen) List(ctx context.Context, _ *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
-	return &runtimev1.ListResponse{}, s.enter(ctx, "list")
 }
