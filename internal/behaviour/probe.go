@@ -209,6 +209,10 @@ func NewRelay(context.Context, *behaviourv1francis.RelayActorActivation) (behavi
 }
 
 func (relay) Send(ctx context.Context, turn behaviourv1francis.RelayActorTurn, req *behaviourv1.SendRequest) (*behaviourv1.SendResponse, error) {
+	if req.GetLater() {
+		_, err := behaviourv1francis.NewProbeActorProxy(turn, req.GetProbe()).EnqueueAdd(ctx, &behaviourv1.AddRequest{In: req.GetIn()})
+		return &behaviourv1.SendResponse{Relay: req.GetRelay()}, err
+	}
 	res, err := behaviourv1francis.NewProbeActorProxy(turn, req.GetProbe()).Add(ctx, &behaviourv1.AddRequest{In: req.GetIn()})
 	return &behaviourv1.SendResponse{Relay: req.GetRelay(), Sum: res.GetSum()}, err
 }

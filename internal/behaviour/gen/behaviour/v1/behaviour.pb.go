@@ -9,7 +9,7 @@
 package behaviourv1
 
 import (
-	_ "github.com/francis-actors/francis/gen/francis/v1"
+	v1 "github.com/francis-actors/francis/gen/francis/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -24,6 +24,382 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// DiaryState is the state of a diary.
+type DiaryState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was written.
+	Entries       []string `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiaryState) Reset() {
+	*x = DiaryState{}
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiaryState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiaryState) ProtoMessage() {}
+
+func (x *DiaryState) ProtoReflect() protoreflect.Message {
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiaryState.ProtoReflect.Descriptor instead.
+func (*DiaryState) Descriptor() ([]byte, []int) {
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *DiaryState) GetEntries() []string {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+// WriteRequest asks for an entry.
+type WriteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entry; empty for none. That of a delivery is followed by its name and attempt.
+	Entry string `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// What is done to alarms and jobs, in this order.
+	Plans []*Plan `protobuf:"bytes,2,rep,name=plans,proto3" json:"plans,omitempty"`
+	// Fail with a plain error of this text at the end.
+	Fail string `protobuf:"bytes,3,opt,name=fail,proto3" json:"fail,omitempty"`
+	// Fail only in attempts before this one.
+	FailBefore int32 `protobuf:"varint,4,opt,name=fail_before,json=failBefore,proto3" json:"fail_before,omitempty"`
+	// The failure is permanent.
+	Permanent     bool `protobuf:"varint,5,opt,name=permanent,proto3" json:"permanent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteRequest) Reset() {
+	*x = WriteRequest{}
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteRequest) ProtoMessage() {}
+
+func (x *WriteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
+func (*WriteRequest) Descriptor() ([]byte, []int) {
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *WriteRequest) GetEntry() string {
+	if x != nil {
+		return x.Entry
+	}
+	return ""
+}
+
+func (x *WriteRequest) GetPlans() []*Plan {
+	if x != nil {
+		return x.Plans
+	}
+	return nil
+}
+
+func (x *WriteRequest) GetFail() string {
+	if x != nil {
+		return x.Fail
+	}
+	return ""
+}
+
+func (x *WriteRequest) GetFailBefore() int32 {
+	if x != nil {
+		return x.FailBefore
+	}
+	return 0
+}
+
+func (x *WriteRequest) GetPermanent() bool {
+	if x != nil {
+		return x.Permanent
+	}
+	return false
+}
+
+// Plan is what a turn does to an alarm or a job.
+type Plan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The diary whose it is; empty for the one that does it.
+	Diary string `protobuf:"bytes,1,opt,name=diary,proto3" json:"diary,omitempty"`
+	// The alarm; empty for a job.
+	Alarm string `protobuf:"bytes,2,opt,name=alarm,proto3" json:"alarm,omitempty"`
+	// What is written then; unset deletes the alarm.
+	Write *WriteRequest `protobuf:"bytes,3,opt,name=write,proto3" json:"write,omitempty"`
+	// After how long.
+	After         *durationpb.Duration `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Plan) Reset() {
+	*x = Plan{}
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Plan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Plan) ProtoMessage() {}
+
+func (x *Plan) ProtoReflect() protoreflect.Message {
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Plan.ProtoReflect.Descriptor instead.
+func (*Plan) Descriptor() ([]byte, []int) {
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Plan) GetDiary() string {
+	if x != nil {
+		return x.Diary
+	}
+	return ""
+}
+
+func (x *Plan) GetAlarm() string {
+	if x != nil {
+		return x.Alarm
+	}
+	return ""
+}
+
+func (x *Plan) GetWrite() *WriteRequest {
+	if x != nil {
+		return x.Write
+	}
+	return nil
+}
+
+func (x *Plan) GetAfter() *durationpb.Duration {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// WriteResponse answers Write.
+type WriteResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteResponse) Reset() {
+	*x = WriteResponse{}
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteResponse) ProtoMessage() {}
+
+func (x *WriteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
+func (*WriteResponse) Descriptor() ([]byte, []int) {
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{3}
+}
+
+// LookRequest asks for what was written.
+type LookRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the view does to alarms and jobs, which it must not.
+	Plans         []*Plan `protobuf:"bytes,1,rep,name=plans,proto3" json:"plans,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookRequest) Reset() {
+	*x = LookRequest{}
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookRequest) ProtoMessage() {}
+
+func (x *LookRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookRequest.ProtoReflect.Descriptor instead.
+func (*LookRequest) Descriptor() ([]byte, []int) {
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LookRequest) GetPlans() []*Plan {
+	if x != nil {
+		return x.Plans
+	}
+	return nil
+}
+
+// LookResponse answers Look.
+type LookResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was written.
+	Entries []string `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// How many records the diary has committed.
+	Version       uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LookResponse) Reset() {
+	*x = LookResponse{}
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LookResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LookResponse) ProtoMessage() {}
+
+func (x *LookResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LookResponse.ProtoReflect.Descriptor instead.
+func (*LookResponse) Descriptor() ([]byte, []int) {
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LookResponse) GetEntries() []string {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *LookResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// MournResponse answers Mourn.
+type MournResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MournResponse) Reset() {
+	*x = MournResponse{}
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MournResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MournResponse) ProtoMessage() {}
+
+func (x *MournResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MournResponse.ProtoReflect.Descriptor instead.
+func (*MournResponse) Descriptor() ([]byte, []int) {
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{6}
+}
 
 // ProbeState is the state of a probe.
 type ProbeState struct {
@@ -40,7 +416,7 @@ type ProbeState struct {
 
 func (x *ProbeState) Reset() {
 	*x = ProbeState{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[0]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -52,7 +428,7 @@ func (x *ProbeState) String() string {
 func (*ProbeState) ProtoMessage() {}
 
 func (x *ProbeState) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[0]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -65,7 +441,7 @@ func (x *ProbeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeState.ProtoReflect.Descriptor instead.
 func (*ProbeState) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{0}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ProbeState) GetSum() int64 {
@@ -122,7 +498,7 @@ type Script struct {
 
 func (x *Script) Reset() {
 	*x = Script{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[1]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +510,7 @@ func (x *Script) String() string {
 func (*Script) ProtoMessage() {}
 
 func (x *Script) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[1]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +523,7 @@ func (x *Script) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Script.ProtoReflect.Descriptor instead.
 func (*Script) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{1}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Script) GetWait() string {
@@ -247,7 +623,7 @@ type AddRequest struct {
 
 func (x *AddRequest) Reset() {
 	*x = AddRequest{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[2]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -259,7 +635,7 @@ func (x *AddRequest) String() string {
 func (*AddRequest) ProtoMessage() {}
 
 func (x *AddRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[2]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -272,7 +648,7 @@ func (x *AddRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddRequest.ProtoReflect.Descriptor instead.
 func (*AddRequest) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{2}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AddRequest) GetIn() int64 {
@@ -302,7 +678,7 @@ type AddResponse struct {
 
 func (x *AddResponse) Reset() {
 	*x = AddResponse{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[3]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -314,7 +690,7 @@ func (x *AddResponse) String() string {
 func (*AddResponse) ProtoMessage() {}
 
 func (x *AddResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[3]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -327,7 +703,7 @@ func (x *AddResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddResponse.ProtoReflect.Descriptor instead.
 func (*AddResponse) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{3}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AddResponse) GetSum() int64 {
@@ -355,7 +731,7 @@ type ReadRequest struct {
 
 func (x *ReadRequest) Reset() {
 	*x = ReadRequest{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[4]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -367,7 +743,7 @@ func (x *ReadRequest) String() string {
 func (*ReadRequest) ProtoMessage() {}
 
 func (x *ReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[4]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -380,7 +756,7 @@ func (x *ReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
 func (*ReadRequest) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{4}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReadRequest) GetScript() *Script {
@@ -409,7 +785,7 @@ type ReadResponse struct {
 
 func (x *ReadResponse) Reset() {
 	*x = ReadResponse{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[5]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -421,7 +797,7 @@ func (x *ReadResponse) String() string {
 func (*ReadResponse) ProtoMessage() {}
 
 func (x *ReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[5]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -434,7 +810,7 @@ func (x *ReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
 func (*ReadResponse) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{5}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReadResponse) GetSum() int64 {
@@ -483,7 +859,7 @@ type ImpatientRequest struct {
 
 func (x *ImpatientRequest) Reset() {
 	*x = ImpatientRequest{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[6]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +871,7 @@ func (x *ImpatientRequest) String() string {
 func (*ImpatientRequest) ProtoMessage() {}
 
 func (x *ImpatientRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[6]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +884,7 @@ func (x *ImpatientRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpatientRequest.ProtoReflect.Descriptor instead.
 func (*ImpatientRequest) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{6}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ImpatientRequest) GetScript() *Script {
@@ -529,7 +905,7 @@ type ImpatientResponse struct {
 
 func (x *ImpatientResponse) Reset() {
 	*x = ImpatientResponse{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[7]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +917,7 @@ func (x *ImpatientResponse) String() string {
 func (*ImpatientResponse) ProtoMessage() {}
 
 func (x *ImpatientResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[7]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +930,7 @@ func (x *ImpatientResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImpatientResponse.ProtoReflect.Descriptor instead.
 func (*ImpatientResponse) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{7}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ImpatientResponse) GetLeft() *durationpb.Duration {
@@ -573,7 +949,7 @@ type HiddenRequest struct {
 
 func (x *HiddenRequest) Reset() {
 	*x = HiddenRequest{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[8]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +961,7 @@ func (x *HiddenRequest) String() string {
 func (*HiddenRequest) ProtoMessage() {}
 
 func (x *HiddenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[8]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +974,7 @@ func (x *HiddenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HiddenRequest.ProtoReflect.Descriptor instead.
 func (*HiddenRequest) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{8}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{15}
 }
 
 // HiddenResponse says nothing.
@@ -610,7 +986,7 @@ type HiddenResponse struct {
 
 func (x *HiddenResponse) Reset() {
 	*x = HiddenResponse{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[9]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -622,7 +998,7 @@ func (x *HiddenResponse) String() string {
 func (*HiddenResponse) ProtoMessage() {}
 
 func (x *HiddenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[9]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -635,7 +1011,7 @@ func (x *HiddenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HiddenResponse.ProtoReflect.Descriptor instead.
 func (*HiddenResponse) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{9}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{16}
 }
 
 // SendRequest asks a relay to call.
@@ -646,14 +1022,16 @@ type SendRequest struct {
 	// The probe to call.
 	Probe string `protobuf:"bytes,2,opt,name=probe,proto3" json:"probe,omitempty"`
 	// What to add there.
-	In            int64 `protobuf:"varint,3,opt,name=in,proto3" json:"in,omitempty"`
+	In int64 `protobuf:"varint,3,opt,name=in,proto3" json:"in,omitempty"`
+	// Let a job add it.
+	Later         bool `protobuf:"varint,4,opt,name=later,proto3" json:"later,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SendRequest) Reset() {
 	*x = SendRequest{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[10]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +1043,7 @@ func (x *SendRequest) String() string {
 func (*SendRequest) ProtoMessage() {}
 
 func (x *SendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[10]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +1056,7 @@ func (x *SendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendRequest.ProtoReflect.Descriptor instead.
 func (*SendRequest) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{10}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SendRequest) GetRelay() string {
@@ -702,6 +1080,13 @@ func (x *SendRequest) GetIn() int64 {
 	return 0
 }
 
+func (x *SendRequest) GetLater() bool {
+	if x != nil {
+		return x.Later
+	}
+	return false
+}
+
 // SendResponse answers Send.
 type SendResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -715,7 +1100,7 @@ type SendResponse struct {
 
 func (x *SendResponse) Reset() {
 	*x = SendResponse{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[11]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +1112,7 @@ func (x *SendResponse) String() string {
 func (*SendResponse) ProtoMessage() {}
 
 func (x *SendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[11]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +1125,7 @@ func (x *SendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendResponse.ProtoReflect.Descriptor instead.
 func (*SendResponse) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{11}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SendResponse) GetRelay() string {
@@ -768,7 +1153,7 @@ type NumberRequest struct {
 
 func (x *NumberRequest) Reset() {
 	*x = NumberRequest{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[12]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +1165,7 @@ func (x *NumberRequest) String() string {
 func (*NumberRequest) ProtoMessage() {}
 
 func (x *NumberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[12]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +1178,7 @@ func (x *NumberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberRequest.ProtoReflect.Descriptor instead.
 func (*NumberRequest) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{12}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *NumberRequest) GetNumber() uint64 {
@@ -814,7 +1199,7 @@ type NumberResponse struct {
 
 func (x *NumberResponse) Reset() {
 	*x = NumberResponse{}
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[13]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1211,7 @@ func (x *NumberResponse) String() string {
 func (*NumberResponse) ProtoMessage() {}
 
 func (x *NumberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_behaviour_v1_behaviour_proto_msgTypes[13]
+	mi := &file_behaviour_v1_behaviour_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1224,7 @@ func (x *NumberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberResponse.ProtoReflect.Descriptor instead.
 func (*NumberResponse) Descriptor() ([]byte, []int) {
-	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{13}
+	return file_behaviour_v1_behaviour_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NumberResponse) GetNumber() uint64 {
@@ -853,7 +1238,29 @@ var File_behaviour_v1_behaviour_proto protoreflect.FileDescriptor
 
 const file_behaviour_v1_behaviour_proto_rawDesc = "" +
 	"\n" +
-	"\x1cbehaviour/v1/behaviour.proto\x12\fbehaviour.v1\x1a\x18francis/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"N\n" +
+	"\x1cbehaviour/v1/behaviour.proto\x12\fbehaviour.v1\x1a\x18francis/v1/options.proto\x1a\x16francis/v1/tasks.proto\x1a\x1egoogle/protobuf/duration.proto\"&\n" +
+	"\n" +
+	"DiaryState\x12\x18\n" +
+	"\aentries\x18\x01 \x03(\tR\aentries\"\xa1\x01\n" +
+	"\fWriteRequest\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\tR\x05entry\x12(\n" +
+	"\x05plans\x18\x02 \x03(\v2\x12.behaviour.v1.PlanR\x05plans\x12\x12\n" +
+	"\x04fail\x18\x03 \x01(\tR\x04fail\x12\x1f\n" +
+	"\vfail_before\x18\x04 \x01(\x05R\n" +
+	"failBefore\x12\x1c\n" +
+	"\tpermanent\x18\x05 \x01(\bR\tpermanent\"\x95\x01\n" +
+	"\x04Plan\x12\x14\n" +
+	"\x05diary\x18\x01 \x01(\tR\x05diary\x12\x14\n" +
+	"\x05alarm\x18\x02 \x01(\tR\x05alarm\x120\n" +
+	"\x05write\x18\x03 \x01(\v2\x1a.behaviour.v1.WriteRequestR\x05write\x12/\n" +
+	"\x05after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05after\"\x0f\n" +
+	"\rWriteResponse\"7\n" +
+	"\vLookRequest\x12(\n" +
+	"\x05plans\x18\x01 \x03(\v2\x12.behaviour.v1.PlanR\x05plans\"B\n" +
+	"\fLookResponse\x12\x18\n" +
+	"\aentries\x18\x01 \x03(\tR\aentries\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\"\x0f\n" +
+	"\rMournResponse\"N\n" +
 	"\n" +
 	"ProbeState\x12\x10\n" +
 	"\x03sum\x18\x01 \x01(\x03R\x03sum\x12\x14\n" +
@@ -897,11 +1304,12 @@ const file_behaviour_v1_behaviour_proto_rawDesc = "" +
 	"\x11ImpatientResponse\x12-\n" +
 	"\x04left\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x04left\"\x0f\n" +
 	"\rHiddenRequest\"\x10\n" +
-	"\x0eHiddenResponse\"O\n" +
+	"\x0eHiddenResponse\"e\n" +
 	"\vSendRequest\x12\x1a\n" +
 	"\x05relay\x18\x01 \x01(\tB\x04\xa8\xf6#\x01R\x05relay\x12\x14\n" +
 	"\x05probe\x18\x02 \x01(\tR\x05probe\x12\x0e\n" +
-	"\x02in\x18\x03 \x01(\x03R\x02in\"6\n" +
+	"\x02in\x18\x03 \x01(\x03R\x02in\x12\x14\n" +
+	"\x05later\x18\x04 \x01(\bR\x05later\"6\n" +
 	"\fSendResponse\x12\x14\n" +
 	"\x05relay\x18\x01 \x01(\tR\x05relay\x12\x10\n" +
 	"\x03sum\x18\x02 \x01(\x03R\x03sum\"=\n" +
@@ -923,7 +1331,14 @@ const file_behaviour_v1_behaviour_proto_rawDesc = "" +
 	"RelayActor\x12=\n" +
 	"\x04Send\x12\x19.behaviour.v1.SendRequest\x1a\x1a.behaviour.v1.SendResponse\x12H\n" +
 	"\x06Number\x12\x1b.behaviour.v1.NumberRequest\x1a\x1c.behaviour.v1.NumberResponse\"\x03\x90\x02\x01\x1a\v\xaa\xf6#\a\n" +
-	"\x05relayBSZQgithub.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1;behaviourv1b\x06proto3"
+	"\x05relay2\xfb\x01\n" +
+	"\n" +
+	"DiaryActor\x12@\n" +
+	"\x05Write\x12\x1a.behaviour.v1.WriteRequest\x1a\x1b.behaviour.v1.WriteResponse\x12B\n" +
+	"\x04Look\x12\x19.behaviour.v1.LookRequest\x1a\x1a.behaviour.v1.LookResponse\"\x03\x90\x02\x01\x12<\n" +
+	"\x05Mourn\x12\x16.francis.v1.DeadLetter\x1a\x1b.behaviour.v1.MournResponse\x1a)\xaa\xf6#%\n" +
+	"\x05diary\x12\n" +
+	"DiaryState2\t\b\x03\x12\x05\x10\x80\xe1\xeb\x17:\x05MournBSZQgithub.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1;behaviourv1b\x06proto3"
 
 var (
 	file_behaviour_v1_behaviour_proto_rawDescOnce sync.Once
@@ -937,51 +1352,69 @@ func file_behaviour_v1_behaviour_proto_rawDescGZIP() []byte {
 	return file_behaviour_v1_behaviour_proto_rawDescData
 }
 
-var file_behaviour_v1_behaviour_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_behaviour_v1_behaviour_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_behaviour_v1_behaviour_proto_goTypes = []any{
-	(*ProbeState)(nil),          // 0: behaviour.v1.ProbeState
-	(*Script)(nil),              // 1: behaviour.v1.Script
-	(*AddRequest)(nil),          // 2: behaviour.v1.AddRequest
-	(*AddResponse)(nil),         // 3: behaviour.v1.AddResponse
-	(*ReadRequest)(nil),         // 4: behaviour.v1.ReadRequest
-	(*ReadResponse)(nil),        // 5: behaviour.v1.ReadResponse
-	(*ImpatientRequest)(nil),    // 6: behaviour.v1.ImpatientRequest
-	(*ImpatientResponse)(nil),   // 7: behaviour.v1.ImpatientResponse
-	(*HiddenRequest)(nil),       // 8: behaviour.v1.HiddenRequest
-	(*HiddenResponse)(nil),      // 9: behaviour.v1.HiddenResponse
-	(*SendRequest)(nil),         // 10: behaviour.v1.SendRequest
-	(*SendResponse)(nil),        // 11: behaviour.v1.SendResponse
-	(*NumberRequest)(nil),       // 12: behaviour.v1.NumberRequest
-	(*NumberResponse)(nil),      // 13: behaviour.v1.NumberResponse
-	nil,                         // 14: behaviour.v1.ReadResponse.MetadataEntry
-	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
+	(*DiaryState)(nil),          // 0: behaviour.v1.DiaryState
+	(*WriteRequest)(nil),        // 1: behaviour.v1.WriteRequest
+	(*Plan)(nil),                // 2: behaviour.v1.Plan
+	(*WriteResponse)(nil),       // 3: behaviour.v1.WriteResponse
+	(*LookRequest)(nil),         // 4: behaviour.v1.LookRequest
+	(*LookResponse)(nil),        // 5: behaviour.v1.LookResponse
+	(*MournResponse)(nil),       // 6: behaviour.v1.MournResponse
+	(*ProbeState)(nil),          // 7: behaviour.v1.ProbeState
+	(*Script)(nil),              // 8: behaviour.v1.Script
+	(*AddRequest)(nil),          // 9: behaviour.v1.AddRequest
+	(*AddResponse)(nil),         // 10: behaviour.v1.AddResponse
+	(*ReadRequest)(nil),         // 11: behaviour.v1.ReadRequest
+	(*ReadResponse)(nil),        // 12: behaviour.v1.ReadResponse
+	(*ImpatientRequest)(nil),    // 13: behaviour.v1.ImpatientRequest
+	(*ImpatientResponse)(nil),   // 14: behaviour.v1.ImpatientResponse
+	(*HiddenRequest)(nil),       // 15: behaviour.v1.HiddenRequest
+	(*HiddenResponse)(nil),      // 16: behaviour.v1.HiddenResponse
+	(*SendRequest)(nil),         // 17: behaviour.v1.SendRequest
+	(*SendResponse)(nil),        // 18: behaviour.v1.SendResponse
+	(*NumberRequest)(nil),       // 19: behaviour.v1.NumberRequest
+	(*NumberResponse)(nil),      // 20: behaviour.v1.NumberResponse
+	nil,                         // 21: behaviour.v1.ReadResponse.MetadataEntry
+	(*durationpb.Duration)(nil), // 22: google.protobuf.Duration
+	(*v1.DeadLetter)(nil),       // 23: francis.v1.DeadLetter
 }
 var file_behaviour_v1_behaviour_proto_depIdxs = []int32{
-	15, // 0: behaviour.v1.Script.sleep:type_name -> google.protobuf.Duration
-	1,  // 1: behaviour.v1.AddRequest.script:type_name -> behaviour.v1.Script
-	0,  // 2: behaviour.v1.AddResponse.state:type_name -> behaviour.v1.ProbeState
-	1,  // 3: behaviour.v1.ReadRequest.script:type_name -> behaviour.v1.Script
-	0,  // 4: behaviour.v1.ReadResponse.state:type_name -> behaviour.v1.ProbeState
-	14, // 5: behaviour.v1.ReadResponse.metadata:type_name -> behaviour.v1.ReadResponse.MetadataEntry
-	1,  // 6: behaviour.v1.ImpatientRequest.script:type_name -> behaviour.v1.Script
-	15, // 7: behaviour.v1.ImpatientResponse.left:type_name -> google.protobuf.Duration
-	2,  // 8: behaviour.v1.ProbeActor.Add:input_type -> behaviour.v1.AddRequest
-	4,  // 9: behaviour.v1.ProbeActor.Read:input_type -> behaviour.v1.ReadRequest
-	6,  // 10: behaviour.v1.ProbeActor.Impatient:input_type -> behaviour.v1.ImpatientRequest
-	8,  // 11: behaviour.v1.ProbeActor.Hidden:input_type -> behaviour.v1.HiddenRequest
-	10, // 12: behaviour.v1.RelayActor.Send:input_type -> behaviour.v1.SendRequest
-	12, // 13: behaviour.v1.RelayActor.Number:input_type -> behaviour.v1.NumberRequest
-	3,  // 14: behaviour.v1.ProbeActor.Add:output_type -> behaviour.v1.AddResponse
-	5,  // 15: behaviour.v1.ProbeActor.Read:output_type -> behaviour.v1.ReadResponse
-	7,  // 16: behaviour.v1.ProbeActor.Impatient:output_type -> behaviour.v1.ImpatientResponse
-	9,  // 17: behaviour.v1.ProbeActor.Hidden:output_type -> behaviour.v1.HiddenResponse
-	11, // 18: behaviour.v1.RelayActor.Send:output_type -> behaviour.v1.SendResponse
-	13, // 19: behaviour.v1.RelayActor.Number:output_type -> behaviour.v1.NumberResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	2,  // 0: behaviour.v1.WriteRequest.plans:type_name -> behaviour.v1.Plan
+	1,  // 1: behaviour.v1.Plan.write:type_name -> behaviour.v1.WriteRequest
+	22, // 2: behaviour.v1.Plan.after:type_name -> google.protobuf.Duration
+	2,  // 3: behaviour.v1.LookRequest.plans:type_name -> behaviour.v1.Plan
+	22, // 4: behaviour.v1.Script.sleep:type_name -> google.protobuf.Duration
+	8,  // 5: behaviour.v1.AddRequest.script:type_name -> behaviour.v1.Script
+	7,  // 6: behaviour.v1.AddResponse.state:type_name -> behaviour.v1.ProbeState
+	8,  // 7: behaviour.v1.ReadRequest.script:type_name -> behaviour.v1.Script
+	7,  // 8: behaviour.v1.ReadResponse.state:type_name -> behaviour.v1.ProbeState
+	21, // 9: behaviour.v1.ReadResponse.metadata:type_name -> behaviour.v1.ReadResponse.MetadataEntry
+	8,  // 10: behaviour.v1.ImpatientRequest.script:type_name -> behaviour.v1.Script
+	22, // 11: behaviour.v1.ImpatientResponse.left:type_name -> google.protobuf.Duration
+	9,  // 12: behaviour.v1.ProbeActor.Add:input_type -> behaviour.v1.AddRequest
+	11, // 13: behaviour.v1.ProbeActor.Read:input_type -> behaviour.v1.ReadRequest
+	13, // 14: behaviour.v1.ProbeActor.Impatient:input_type -> behaviour.v1.ImpatientRequest
+	15, // 15: behaviour.v1.ProbeActor.Hidden:input_type -> behaviour.v1.HiddenRequest
+	17, // 16: behaviour.v1.RelayActor.Send:input_type -> behaviour.v1.SendRequest
+	19, // 17: behaviour.v1.RelayActor.Number:input_type -> behaviour.v1.NumberRequest
+	1,  // 18: behaviour.v1.DiaryActor.Write:input_type -> behaviour.v1.WriteRequest
+	4,  // 19: behaviour.v1.DiaryActor.Look:input_type -> behaviour.v1.LookRequest
+	23, // 20: behaviour.v1.DiaryActor.Mourn:input_type -> francis.v1.DeadLetter
+	10, // 21: behaviour.v1.ProbeActor.Add:output_type -> behaviour.v1.AddResponse
+	12, // 22: behaviour.v1.ProbeActor.Read:output_type -> behaviour.v1.ReadResponse
+	14, // 23: behaviour.v1.ProbeActor.Impatient:output_type -> behaviour.v1.ImpatientResponse
+	16, // 24: behaviour.v1.ProbeActor.Hidden:output_type -> behaviour.v1.HiddenResponse
+	18, // 25: behaviour.v1.RelayActor.Send:output_type -> behaviour.v1.SendResponse
+	20, // 26: behaviour.v1.RelayActor.Number:output_type -> behaviour.v1.NumberResponse
+	3,  // 27: behaviour.v1.DiaryActor.Write:output_type -> behaviour.v1.WriteResponse
+	5,  // 28: behaviour.v1.DiaryActor.Look:output_type -> behaviour.v1.LookResponse
+	6,  // 29: behaviour.v1.DiaryActor.Mourn:output_type -> behaviour.v1.MournResponse
+	21, // [21:30] is the sub-list for method output_type
+	12, // [12:21] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_behaviour_v1_behaviour_proto_init() }
@@ -989,16 +1422,16 @@ func file_behaviour_v1_behaviour_proto_init() {
 	if File_behaviour_v1_behaviour_proto != nil {
 		return
 	}
-	file_behaviour_v1_behaviour_proto_msgTypes[12].OneofWrappers = []any{}
+	file_behaviour_v1_behaviour_proto_msgTypes[19].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_behaviour_v1_behaviour_proto_rawDesc), len(file_behaviour_v1_behaviour_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   22,
 			NumExtensions: 0,
-			NumServices:   2,
+			NumServices:   3,
 		},
 		GoTypes:           file_behaviour_v1_behaviour_proto_goTypes,
 		DependencyIndexes: file_behaviour_v1_behaviour_proto_depIdxs,

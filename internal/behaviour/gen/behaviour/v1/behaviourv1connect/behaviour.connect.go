@@ -9,6 +9,7 @@ package behaviourv1connect
 import (
 	connect "connectrpc.com/connect/v2"
 	context "context"
+	v11 "github.com/francis-actors/francis/gen/francis/v1"
 	v1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	sync "sync"
 )
@@ -18,6 +19,8 @@ const (
 	ProbeActorName = "behaviour.v1.ProbeActor"
 	// RelayActorName is the fully-qualified name of the RelayActor service.
 	RelayActorName = "behaviour.v1.RelayActor"
+	// DiaryActorName is the fully-qualified name of the DiaryActor service.
+	DiaryActorName = "behaviour.v1.DiaryActor"
 )
 
 // These constants are the procedure names of the RPCs defined in this package. They're exposed at
@@ -40,6 +43,12 @@ const (
 	RelayActorSendProcedure = "/behaviour.v1.RelayActor/Send"
 	// RelayActorNumberProcedure is the procedure name of the RelayActor's Number RPC.
 	RelayActorNumberProcedure = "/behaviour.v1.RelayActor/Number"
+	// DiaryActorWriteProcedure is the procedure name of the DiaryActor's Write RPC.
+	DiaryActorWriteProcedure = "/behaviour.v1.DiaryActor/Write"
+	// DiaryActorLookProcedure is the procedure name of the DiaryActor's Look RPC.
+	DiaryActorLookProcedure = "/behaviour.v1.DiaryActor/Look"
+	// DiaryActorMournProcedure is the procedure name of the DiaryActor's Mourn RPC.
+	DiaryActorMournProcedure = "/behaviour.v1.DiaryActor/Mourn"
 )
 
 var (
@@ -320,6 +329,150 @@ func (h relayActorHandler) number(ctx context.Context, _ connect.Spec, stream co
 		return err
 	}
 	res, err := h.svc.Number(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+var (
+	diaryActorWriteSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_behaviour_v1_behaviour_proto.Services().ByName("DiaryActor").Methods().ByName("Write"),
+			Procedure:  DiaryActorWriteProcedure,
+		}
+	})
+	diaryActorLookSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_behaviour_v1_behaviour_proto.Services().ByName("DiaryActor").Methods().ByName("Look"),
+			Procedure:        DiaryActorLookProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	diaryActorMournSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_behaviour_v1_behaviour_proto.Services().ByName("DiaryActor").Methods().ByName("Mourn"),
+			Procedure:  DiaryActorMournProcedure,
+		}
+	})
+)
+
+// DiaryActorClient is a client for the behaviour.v1.DiaryActor service.
+type DiaryActorClient interface {
+	// Write writes an entry and then does as told.
+	Write(context.Context, *v1.WriteRequest) (*v1.WriteResponse, error)
+	// Look returns what was written.
+	Look(context.Context, *v1.LookRequest) (*v1.LookResponse, error)
+	// Mourn writes down what was given up.
+	// buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+	Mourn(context.Context, *v11.DeadLetter) (*v1.MournResponse, error)
+}
+
+// NewDiaryActorClient constructs a client for the behaviour.v1.DiaryActor service. Multiple service
+// clients may share a single connect.Client.
+func NewDiaryActorClient(client *connect.Client) DiaryActorClient {
+	return &diaryActorClient{client: client}
+}
+
+// DiaryActorHandler is an implementation of the behaviour.v1.DiaryActor service.
+type DiaryActorHandler interface {
+	// Write writes an entry and then does as told.
+	Write(context.Context, *v1.WriteRequest) (*v1.WriteResponse, error)
+	// Look returns what was written.
+	Look(context.Context, *v1.LookRequest) (*v1.LookResponse, error)
+	// Mourn writes down what was given up.
+	// buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+	Mourn(context.Context, *v11.DeadLetter) (*v1.MournResponse, error)
+}
+
+// RegisterDiaryActorHandler registers svc as the behaviour.v1.DiaryActor implementation on server.
+func RegisterDiaryActorHandler(server *connect.Server, svc DiaryActorHandler) {
+	adapter := diaryActorHandler{svc: svc}
+	server.Register(
+		connect.Method{Spec: diaryActorWriteSpec(), Handler: adapter.write},
+		connect.Method{Spec: diaryActorLookSpec(), Handler: adapter.look},
+		connect.Method{Spec: diaryActorMournSpec(), Handler: adapter.mourn},
+	)
+}
+
+// UnimplementedDiaryActorHandler returns CodeUnimplemented from all methods.
+type UnimplementedDiaryActorHandler struct{}
+
+func (UnimplementedDiaryActorHandler) Write(context.Context, *v1.WriteRequest) (*v1.WriteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "behaviour.v1.DiaryActor.Write is not implemented")
+}
+
+func (UnimplementedDiaryActorHandler) Look(context.Context, *v1.LookRequest) (*v1.LookResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "behaviour.v1.DiaryActor.Look is not implemented")
+}
+
+func (UnimplementedDiaryActorHandler) Mourn(context.Context, *v11.DeadLetter) (*v1.MournResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "behaviour.v1.DiaryActor.Mourn is not implemented")
+}
+
+type diaryActorClient struct {
+	client *connect.Client
+}
+
+func (c *diaryActorClient) Write(ctx context.Context, req *v1.WriteRequest) (*v1.WriteResponse, error) {
+	var res v1.WriteResponse
+	if err := c.client.CallUnary(ctx, diaryActorWriteSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *diaryActorClient) Look(ctx context.Context, req *v1.LookRequest) (*v1.LookResponse, error) {
+	var res v1.LookResponse
+	if err := c.client.CallUnary(ctx, diaryActorLookSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *diaryActorClient) Mourn(ctx context.Context, req *v11.DeadLetter) (*v1.MournResponse, error) {
+	var res v1.MournResponse
+	if err := c.client.CallUnary(ctx, diaryActorMournSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+type diaryActorHandler struct{ svc DiaryActorHandler }
+
+func (h diaryActorHandler) write(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.WriteRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Write(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h diaryActorHandler) look(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.LookRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Look(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h diaryActorHandler) mourn(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v11.DeadLetter
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Mourn(ctx, &req)
 	if err != nil {
 		return err
 	}

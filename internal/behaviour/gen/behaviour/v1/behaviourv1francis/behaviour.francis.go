@@ -6,6 +6,7 @@ package behaviourv1francis
 
 import (
 	context "context"
+	v11 "github.com/francis-actors/francis/gen/francis/v1"
 	v1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	sdk "github.com/francis-actors/francis/sdk"
 )
@@ -220,4 +221,111 @@ func (l RelayActorLater) EnqueueSend(ctx context.Context, req *v1.SendRequest, o
 // ScheduleSend calls Send as an alarm, which replaces the one of that name.
 func (l RelayActorLater) ScheduleSend(ctx context.Context, name string, when sdk.When, req *v1.SendRequest, opts ...sdk.ScheduleOption) error {
 	return sdk.Schedule(ctx, l.Ref, "/behaviour.v1.RelayActor/Send", name, when, req, opts...)
+}
+
+// DiaryActor writes down what it is called for, and when it is told to, does something to
+// alarms and jobs.
+//
+// To write an actor of type "diary", implement DiaryActor
+// and give the constructor to [RegisterDiaryActor].
+type DiaryActor interface {
+	// Write writes an entry and then does as told.
+	Write(ctx context.Context, turn DiaryActorTurn, req *v1.WriteRequest) (*v1.WriteResponse, error)
+	// Look returns what was written.
+	Look(ctx context.Context, view DiaryActorView, req *v1.LookRequest) (*v1.LookResponse, error)
+	// Mourn writes down what was given up.
+	// buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+	Mourn(ctx context.Context, turn DiaryActorTurn, req *v11.DeadLetter) (*v1.MournResponse, error)
+}
+
+// UnimplementedDiaryActor answers every method of [DiaryActor] with the code unimplemented.
+// Embed it so that a new rpc of the contract does not break the build.
+type UnimplementedDiaryActor struct{}
+
+func (UnimplementedDiaryActor) Write(context.Context, DiaryActorTurn, *v1.WriteRequest) (*v1.WriteResponse, error) {
+	return nil, sdk.Unimplemented("/behaviour.v1.DiaryActor/Write")
+}
+
+func (UnimplementedDiaryActor) Look(context.Context, DiaryActorView, *v1.LookRequest) (*v1.LookResponse, error) {
+	return nil, sdk.Unimplemented("/behaviour.v1.DiaryActor/Look")
+}
+
+func (UnimplementedDiaryActor) Mourn(context.Context, DiaryActorTurn, *v11.DeadLetter) (*v1.MournResponse, error) {
+	return nil, sdk.Unimplemented("/behaviour.v1.DiaryActor/Mourn")
+}
+
+// DiaryActorTurn is what a method of [DiaryActor] receives.
+type DiaryActorTurn struct{ sdk.Turn[*v1.DiaryState] }
+
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t DiaryActorTurn) Self() DiaryActorLater {
+	return DiaryActorLater{sdk.NewLater(t, "diary", t.ID())}
+}
+
+// DiaryActorView is what a view, a read-only method of [DiaryActor], receives.
+type DiaryActorView struct{ sdk.View[*v1.DiaryState] }
+
+// DiaryActorActivation is what the constructor given to [RegisterDiaryActor] receives.
+type DiaryActorActivation = sdk.Activation[*v1.DiaryState]
+
+// RegisterDiaryActor makes a host serve actors of type "diary".
+// The constructor runs once for each activation, before its first method.
+func RegisterDiaryActor(host sdk.Registrar, newDiaryActor func(context.Context, *DiaryActorActivation) (DiaryActor, error), opts ...sdk.ActorOption) error {
+	return sdk.Register(host, v1.File_behaviour_v1_behaviour_proto.Services().ByName("DiaryActor"), newDiaryActor, opts,
+		sdk.BindTurn("/behaviour.v1.DiaryActor/Write", DiaryActor.Write),
+		sdk.BindView("/behaviour.v1.DiaryActor/Look", DiaryActor.Look),
+		sdk.BindTurn("/behaviour.v1.DiaryActor/Mourn", DiaryActor.Mourn),
+	)
+}
+
+// DiaryActorProxy calls one actor of type "diary".
+// It is a value, and safe for concurrent use.
+type DiaryActorProxy struct{ DiaryActorLater }
+
+// NewDiaryActorProxy returns the proxy of the actor with the given id.
+// The caller is the service of a host, a turn or a view, or a gateway.
+func NewDiaryActorProxy(caller sdk.Caller, id string) DiaryActorProxy {
+	return DiaryActorProxy{DiaryActorLater{sdk.NewLater(caller, "diary", id)}}
+}
+
+// Write writes an entry and then does as told.
+func (p DiaryActorProxy) Write(ctx context.Context, req *v1.WriteRequest, opts ...sdk.CallOption) (*v1.WriteResponse, error) {
+	return sdk.CallTurn[v1.WriteResponse](ctx, p.DiaryActorLater.Ref, "/behaviour.v1.DiaryActor/Write", req, opts...)
+}
+
+// Look returns what was written.
+func (p DiaryActorProxy) Look(ctx context.Context, req *v1.LookRequest, opts ...sdk.CallOption) (*v1.LookResponse, error) {
+	return sdk.CallView[v1.LookResponse](ctx, p.DiaryActorLater.Ref, "/behaviour.v1.DiaryActor/Look", req, opts...)
+}
+
+// Mourn writes down what was given up.
+// buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+func (p DiaryActorProxy) Mourn(ctx context.Context, req *v11.DeadLetter, opts ...sdk.CallOption) (*v1.MournResponse, error) {
+	return sdk.CallTurn[v1.MournResponse](ctx, p.DiaryActorLater.Ref, "/behaviour.v1.DiaryActor/Mourn", req, opts...)
+}
+
+// DiaryActorLater calls methods of one actor of type "diary" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type DiaryActorLater struct{ sdk.Later }
+
+// EnqueueWrite calls Write as a job, at once or as the options say, and returns the
+// id of the job.
+func (l DiaryActorLater) EnqueueWrite(ctx context.Context, req *v1.WriteRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/behaviour.v1.DiaryActor/Write", req, opts...)
+}
+
+// ScheduleWrite calls Write as an alarm, which replaces the one of that name.
+func (l DiaryActorLater) ScheduleWrite(ctx context.Context, name string, when sdk.When, req *v1.WriteRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/behaviour.v1.DiaryActor/Write", name, when, req, opts...)
+}
+
+// EnqueueMourn calls Mourn as a job, at once or as the options say, and returns the
+// id of the job.
+func (l DiaryActorLater) EnqueueMourn(ctx context.Context, req *v11.DeadLetter, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/behaviour.v1.DiaryActor/Mourn", req, opts...)
+}
+
+// ScheduleMourn calls Mourn as an alarm, which replaces the one of that name.
+func (l DiaryActorLater) ScheduleMourn(ctx context.Context, name string, when sdk.When, req *v11.DeadLetter, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/behaviour.v1.DiaryActor/Mourn", name, when, req, opts...)
 }
