@@ -48,8 +48,6 @@ type Engine struct {
 	ran      atomic.Bool
 	// newID draws a worker id.
 	newID func() string
-	// generation is that of the store, as it was read last.
-	generation atomic.Uint64
 }
 
 // New makes an engine over a store.
@@ -62,7 +60,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: read the identity of the cluster: %w", err)
 	}
-	e := &Engine{
+	return &Engine{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger,
 		gate:     newGate(),
 		marks:    marks{key: []byte(cluster.ID)},
@@ -71,9 +69,7 @@ func New(cfg Config) (*Engine, error) {
 		planning: newSlot(), announcing: newSlot(),
 		woken: make(chan struct{}, 1),
 		newID: func() string { return strings.ToLower(rand.Text()) },
-	}
-	e.generation.Store(cluster.Generation)
-	return e, nil
+	}, nil
 }
 
 // Run judges the workers and places the shards until ctx ends. Then it refuses new

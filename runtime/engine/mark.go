@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// placeSize and sealSize are the parts of a mark, in bytes: the generation and the
-	// counter of the store, each with the highest byte first, and the begin of an
-	// HMAC-SHA256 over them.
-	placeSize = 16
+	// pointSize and sealSize are the parts of a mark, in bytes: the generation, the
+	// counter and the branch of the store, each with the highest byte first, and the
+	// begin of an HMAC-SHA256 over them.
+	pointSize = 24
 	sealSize  = 16
 )
 
@@ -24,32 +24,33 @@ const (
 type marks struct{ key []byte }
 
 // seal makes a mark.
-func (m marks) seal(at store.Cluster) []byte {
-	mark := binary.BigEndian.AppendUint64(make([]byte, 0, placeSize+sealSize), at.Generation)
-	mark = binary.BigEndian.AppendUint64(mark, uint64(at.Counter))
+func (m marks) seal(at store.Point) []byte {
+	mark := make([]byte, 0, pointSize+sealSize)
+	for _, part := range []uint64{at.Generation, uint64(at.Counter), at.Branch} {
+		mark = binary.BigEndian.AppendUint64(mark, part)
+	}
 	sum := hmac.New(sha256.New, m.key)
 	_, _ = sum.Write(mark) // never fails (hash.Hash)
 	return append(mark, sum.Sum(nil)[:sealSize]...)
 }
 
-// open returns what a mark says; false for one that this cluster has not made.
-func (m marks) open(mark []byte) (store.Cluster, bool) {
-	if len(mark) != placeSize+sealSize {
-		return store.Cluster{}, false
+// open returns what a mark says; false for one that this cluster has not made, or that
+// another release has made in another form.
+func (m marks) open(mark []byte) (store.Point, bool) {
+	if len(mark) != pointSize+sealSize {
+		return store.Point{}, false
 	}
-	at := store.Cluster{Generation: binary.BigEndian.Uint64(mark), Counter: store.Counter(binary.BigEndian.Uint64(mark[8:]))}
+	at := store.Point{
+		Generation: binary.BigEndian.Uint64(mark),
+		Counter:    store.Counter(binary.BigEndian.Uint64(mark[8:])),
+		Branch:     binary.BigEndian.Uint64(mark[16:]),
+	}
 	return at, hmac.Equal(mark, m.seal(at))
 }
 
-// mark seals a counter that the store has just answered. In a generation that began
-// meanwhile it is lower than any other, and says less than it could.
-func (e *Engine) mark(counter store.Counter) []byte {
-	return e.marks.seal(store.Cluster{Generation: e.generation.Load(), Counter: counter})
-}
-
-// believe looks at the mark that a worker shows. One that is ahead of the store proves
-// that the store was put back to an older copy: a new generation begins, and everybody
-// joins again. What is left of earlier generations proves nothing.
+// believe looks at the mark that a worker shows. One of a point that is not in the history
+// of the store proves that it was put back to an older copy: a new generation begins, and
+// everybody joins again. What is left of earlier generations proves nothing.
 func (e *Engine) believe(ctx context.Context, mark []byte) error {
 	if len(mark) == 0 {
 		return nil
@@ -58,7 +59,6 @@ func (e *Engine) believe(ctx context.Context, mark []byte) error {
 	if err != nil {
 		return err
 	}
-	e.generation.Store(now.Generation)
 	seen, ok := e.marks.open(mark)
 	if !ok || !now.Behind(seen) {
 		return nil
@@ -66,7 +66,7 @@ func (e *Engine) believe(ctx context.Context, mark []byte) error {
 	return e.regenerate(ctx, seen)
 }
 
-func (e *Engine) regenerate(ctx context.Context, seen store.Cluster) error {
+func (e *Engine) regenerate(ctx context.Context, seen store.Point) error {
 	happened, _, err := e.store.Regenerate(ctx, seen)
 	e.doubt()
 	if err != nil {

@@ -113,6 +113,7 @@ func TestSimulationNotices(t *testing.T) {
 		"whatever is unknown is sent again":                    {resend: true},
 		"the last attempt decides what a caller is told":       {lastOnly: true},
 		"a store that was put back is believed":                {noMark: true},
+		"only the counter says how far the store has come":     {noBranch: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,6 +159,6 @@ func (w *world) report(t *testing.T, test string) {
 type rules struct {
 	noFence, noBeat, noLapse, noSend, noSleep, noOnce, noGrace, noRelease bool
 	noGate, byVersion, twoInFlight, noDoubt, noRetire, noKeys, noMark     bool
-	noGive, noRecheck                                                     bool
+	noGive, noRecheck, noBranch                                           bool
 	resend, lastOnly                                                      bool
 }

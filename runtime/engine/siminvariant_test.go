@@ -113,7 +113,7 @@ func (w *world) checkBelief(p *process, mark []byte) {
 // has answered.
 func (w *world) checkRecovered() {
 	if w.store.behind {
-		w.failf("G11: nobody has found out that the store was put back")
+		w.checkForgotten()
 	}
 	counts := map[string]int{}
 	for _, p := range w.workers {
@@ -142,6 +142,17 @@ func (w *world) checkRecovered() {
 	}
 }
 
+// checkForgotten: it was found out that the store was put back, unless nobody is left who
+// has seen what is lost (G11).
+func (w *world) checkForgotten() {
+	for _, p := range w.workers {
+		if p.witness {
+			w.failf("G11: %s has seen what the store has lost, and nobody has found out", p)
+		}
+	}
+	w.found()
+}
+
 func (w *world) checkBalance(counts map[string]int) {
 	least, most := allShards, 0
 	for _, n := range counts {
@@ -163,6 +174,9 @@ func (w *world) found() {
 	w.placed = true
 	w.check()
 	w.store.behind = false
+	for _, p := range w.workers {
+		p.witness = false
+	}
 	w.history.era++
 	for at := range w.history.actors {
 		w.history.actors[at].shown = uint64(w.history.actors[at].length())

@@ -38,6 +38,7 @@ func (w *world) startRuntime() {
 	if w.control != nil {
 		return
 	}
+	w.store.reopen()
 	engine, err := New(Config{Store: w.store, Lease: w.lease, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.failf("start the runtime: %v", err)
@@ -204,7 +205,11 @@ func (c *control) sweep() {
 }
 
 // watch is a Watch: it waits for a change after the cursor.
-func (c *control) watch(s *session, cursor string, answer func(*runtimev1.WatchResponse, error)) {
+func (c *control) watch(s *session, cursor string, mark []byte, answer func(*runtimev1.WatchResponse, error)) {
+	if err := c.engine.believe(context.Background(), mark); err != nil {
+		answer(nil, c.engine.coded(s.id, err))
+		return
+	}
 	c.watchers = slices.DeleteFunc(c.watchers, func(w watcher) bool { return w.session == s })
 	if w := (watcher{s, cursor, answer}); !c.loaded() || !c.inform(w) {
 		c.watchers = append(c.watchers, w)
@@ -227,7 +232,8 @@ func (c *control) inform(w watcher) bool {
 	if change == nil {
 		return false
 	}
-	change.Mark = c.engine.mark(store.Counter(c.engine.board.counter()))
+	now, _ := c.world.store.Cluster(context.Background()) // memory does not fail
+	change.Mark = c.engine.marks.seal(now.Point())
 	w.answer(change, nil)
 	return true
 }

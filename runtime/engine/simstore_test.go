@@ -26,6 +26,9 @@ type recorder struct {
 	copies []backup
 	// behind is true from when the store was put back until that is found out.
 	behind bool
+	// lived is the highest generation that was lost when the store was put back. Who has
+	// seen it may tell of that again, if it was first told of an earlier one.
+	lived uint64
 	// undone are the workers whose death may have been undone by that; some have heard of it.
 	undone map[string]bool
 	// writing is the batch of the record that is being written.
@@ -299,6 +302,7 @@ func (r *recorder) dropGone() {
 
 // backUp keeps a copy of the store, and drops the oldest ones.
 func (r *recorder) backUp() {
+	r.dropGone()
 	cluster, _ := r.Cluster(context.Background()) // memory does not fail
 	b := backup{store: r.Copy(), ledger: r.clone(), counter: cluster.Counter}
 	for at := range b.lengths {
@@ -315,21 +319,44 @@ func (r *recorder) backUp() {
 
 // putBack replaces the store by an older copy: what was acknowledged since is lost.
 func (r *recorder) putBack() {
-	b := r.copies[r.world.random.IntN(len(r.copies))]
+	n := r.world.random.IntN(len(r.copies))
+	b := r.copies[n]
 	cluster, _ := r.Cluster(context.Background()) // memory does not fail
 	r.world.notef("the store is put back from %d to %d", cluster.Counter, b.counter)
-	r.undone = r.decreed
+	r.undone, r.lived = r.decreed, max(r.lived, cluster.Generation)
 	r.Store, r.ledger = b.store.Copy(), b.clone()
 	r.behind = true
-	r.copies = nil
+	r.copies = r.copies[:n+1] // it may be put back again
 	r.world.rewind(b.lengths)
+	for _, p := range r.world.workers {
+		p.witness = r.lost(p.mark)
+	}
+}
+
+// reopen opens the store again, as a runtime does that starts.
+func (r *recorder) reopen() { r.Store = r.Copy() }
+
+// Cluster, without the rule of branches, tells nothing of them.
+func (r *recorder) Cluster(ctx context.Context) (store.Cluster, error) {
+	now, err := r.Store.Cluster(ctx)
+	if r.world.off.noBranch {
+		now.Branches = nil
+	}
+	return now, err
+}
+
+// lost reports whether the store was put back to before a mark.
+func (r *recorder) lost(mark []byte) bool {
+	now, _ := r.Store.Cluster(context.Background()) // memory does not fail
+	seen, ok := marks{key: []byte(now.ID)}.open(mark)
+	return r.behind && ok && now.Behind(seen)
 }
 
 // Regenerate is how it is found out that the store was put back.
-func (r *recorder) Regenerate(ctx context.Context, seen store.Cluster) (bool, store.Placed, error) {
+func (r *recorder) Regenerate(ctx context.Context, seen store.Point) (bool, store.Placed, error) {
 	var happened bool
 	placed, err := changed(r, func() (placed store.Placed, err error) {
-		if !r.behind {
+		if !r.behind && seen.Generation > r.lived {
 			r.world.failf("a mark of %+v says that the store was put back, which it was not", seen)
 		}
 		happened, placed, err = r.Store.Regenerate(ctx, seen)

@@ -35,6 +35,8 @@ type process struct {
 	table   *placement.Table
 	// mark is the highest that it has seen of how far the store has come.
 	mark []byte
+	// witness is true when it has seen what the store has lost, and nobody knows that yet.
+	witness bool
 	// handing are the shards that are being handed over, parked those of them whose calls
 	// from outside wait. given are the epochs at which shards were given away: nobody
 	// owns them from then on, until a later one is known.
@@ -250,6 +252,7 @@ func (p *process) saw(mark []byte) {
 	if bytes.Compare(mark, p.mark) > 0 {
 		p.mark = mark
 	}
+	p.witness = p.witness || p.world.store.lost(mark)
 }
 
 // watch follows the table by a long poll.
@@ -257,7 +260,7 @@ func (s *session) watch() {
 	p := s.process
 	w := p.world
 	s.asked++
-	number, cursor := s.asked, s.cursor
+	number, cursor, mark := s.asked, s.cursor, p.shown()
 	learn := func(change *runtimev1.WatchResponse, err error) {
 		if number != s.asked {
 			return
@@ -276,7 +279,7 @@ func (s *session) watch() {
 			if c == nil || !w.connected(p.name, theRuntime) {
 				return
 			}
-			c.watch(s, cursor, func(change *runtimev1.WatchResponse, err error) {
+			c.watch(s, cursor, mark, func(change *runtimev1.WatchResponse, err error) {
 				if w.lost() || !w.connected(theRuntime, p.name) {
 					return
 				}

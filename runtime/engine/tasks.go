@@ -36,7 +36,7 @@ func (w *Worker) Change(ctx context.Context, req *runtimev1.ChangeRequest) (*run
 			return nil, store.ErrDead
 		}
 		results, moved, err := e.store.Change(ctx, req.GetChanges())
-		return &runtimev1.ChangeResponse{Results: results, Mark: e.mark(moved.Counter)}, err
+		return &runtimev1.ChangeResponse{Results: results, Mark: e.marks.seal(moved.Point)}, err
 	})
 }
 

@@ -66,6 +66,9 @@ func (w *Worker) Watch(ctx context.Context, req *runtimev1.WatchRequest) (*runti
 		if err := e.await(ctx); err != nil {
 			return nil, err
 		}
+		if err := e.believe(ctx, req.GetMark()); err != nil {
+			return nil, err
+		}
 		return e.watch(ctx, w.id, req.GetCursor())
 	})
 }
@@ -79,8 +82,9 @@ func (e *Engine) watch(ctx context.Context, id, cursor string) (*runtimev1.Watch
 		}
 		answer, changed := e.board.since(cursor)
 		if answer != nil {
-			answer.Mark = e.mark(store.Counter(e.board.counter()))
-			return answer, nil
+			now, err := e.store.Cluster(ctx)
+			answer.Mark = e.marks.seal(now.Point())
+			return answer, err
 		}
 		select {
 		case <-changed:
@@ -154,7 +158,7 @@ func (w *Worker) Commit(ctx context.Context, req *runtimev1.CommitRequest) (*run
 		results, moved, err := e.store.Commit(ctx, w.id, req.GetRecords())
 		failpoint.Reach(failpoint.BeforeReply)
 		failpoint.Pass(failpoint.AfterReply)
-		return &runtimev1.CommitResponse{Results: results, Mark: e.mark(moved.Counter)}, err
+		return &runtimev1.CommitResponse{Results: results, Mark: e.marks.seal(moved.Point)}, err
 	})
 }
 

@@ -34,12 +34,12 @@ type Members interface {
 	// Evict is DeclareDead whatever the beat: the worker leaves, or somebody wants it
 	// gone.
 	Evict(ctx context.Context, worker string, heirs []Assignment) (bool, Placed, error)
-	// Regenerate begins a new generation if the cluster is behind what was seen: then the
+	// Regenerate begins a new generation if the store is behind what was seen: then the
 	// store was put back to an older copy, and what happened since is lost. All workers
 	// are dead, and all shards without an owner, at epochs that no earlier generation
 	// can have had, so that nothing which began before is accepted. It returns whether it
 	// happened.
-	Regenerate(ctx context.Context, seen Cluster) (bool, Placed, error)
+	Regenerate(ctx context.Context, seen Point) (bool, Placed, error)
 	// Forget drops the workers that have been dead, and the identities of the actors
 	// that have been without state or live keys, for longer than age on the store's own
 	// clock, and the keys that have expired. It

@@ -12,7 +12,9 @@ type Store interface {
 	Records
 	Tasks
 
-	// Cluster returns the identity of the cluster and the counter now.
+	// Cluster returns the identity of the cluster, and its history until now. Where
+	// it has branches, one begins when the store is opened, and is durable with the
+	// first change of it.
 	Cluster(ctx context.Context) (Cluster, error)
 	// Failed is closed when the store can promise nothing any more, for example
 	// because its disk failed to sync. Every call then answers ErrFatal. The process
@@ -21,24 +23,4 @@ type Store interface {
 	// Close waits for what runs and releases the store. Calls after it, and those
 	// that still wait, answer ErrClosed. It may be repeated.
 	Close() error
-}
-
-// Counter counts the changes of a store.
-type Counter uint64
-
-// Cluster is the identity of the cluster whose state a store keeps.
-type Cluster struct {
-	// ID is random, drawn when the store was made.
-	ID string
-	// Generation counts from 1 how often the store was put back to an older copy.
-	Generation uint64
-	// Counter is the store's counter now.
-	Counter Counter
-}
-
-// Behind reports whether a cluster that was seen like other has lost something since: a
-// later generation, or a higher counter of the same one. An earlier generation says
-// nothing of this one, whatever its counter was.
-func (c Cluster) Behind(other Cluster) bool {
-	return c.Generation < other.Generation || c.Generation == other.Generation && c.Counter < other.Counter
 }

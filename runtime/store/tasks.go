@@ -45,13 +45,13 @@ type Moved struct {
 	// Moves has each task that was set, changed or deleted. It is empty for what was
 	// refused.
 	Moves []Move
-	// Counter is the counter after the call.
-	Counter Counter
+	// Point is where the store is after the call.
+	Point
 }
 
 // And is what two calls did, one after the other.
 func (m Moved) And(later Moved) Moved {
-	return Moved{Moves: append(m.Moves, later.Moves...), Counter: later.Counter}
+	return Moved{Moves: append(m.Moves, later.Moves...), Point: later.Point}
 }
 
 // Move is a task as a transaction left it. Of all that is known of a task, that of the

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
@@ -30,6 +31,8 @@ type Store struct {
 	closed bool
 	now    func() time.Time
 	random func() float64
+	// branches counts the branches of this store and of its copies.
+	branches *atomic.Uint64
 
 	failed chan struct{}
 }
@@ -75,23 +78,30 @@ func Open(config Config) *Store {
 		config.Random = rand.Float64
 	}
 	s := &Store{
-		now:    config.Now,
-		random: config.Random,
-		table:  cluster.NewTable(store.Cluster{ID: cryptorand.Text(), Generation: 1}),
-		actors: map[actorKey]row{},
-		tasks:  newShelf(),
-		failed: make(chan struct{}),
+		now:      config.Now,
+		random:   config.Random,
+		table:    cluster.NewTable(store.Cluster{ID: cryptorand.Text(), Generation: 1}),
+		actors:   map[actorKey]row{},
+		tasks:    newShelf(),
+		branches: &atomic.Uint64{},
+		failed:   make(chan struct{}),
 	}
 	s.Keeper = cluster.NewKeeper(shell{s}, config.Now)
+	s.branch()
 	return s
 }
 
-// Copy is a store of its own that holds what this one holds now, as a backup does.
+// branch begins a branch.
+func (s *Store) branch() { s.table.Cluster = s.table.Cluster.Branched(s.branches.Add(1)) }
+
+// Copy is a store of its own that holds what this one holds now, as a backup does that is
+// opened.
 func (s *Store) Copy() *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := Open(Config{Now: s.now, Random: s.random})
-	c.table, c.actors, c.tasks = s.table.Clone(), maps.Clone(s.actors), s.tasks.clone()
+	c.table, c.actors, c.tasks, c.branches = s.table.Clone(), maps.Clone(s.actors), s.tasks.clone(), s.branches
+	c.branch()
 	return c
 }
 

@@ -60,7 +60,7 @@ func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.
 		s.keep(work.Draft())
 		s.table.Cluster.Counter++
 	}
-	return results, store.Moved{Moves: work.Moves(), Counter: s.table.Cluster.Counter}, nil
+	return results, store.Moved{Moves: work.Moves(), Point: s.table.Cluster.Point()}, nil
 }
 
 func (s *Store) commit(worker string, record *runtimev1.Record, work *tasks.Work) *runtimev1.CommitResponse_Result {

@@ -97,7 +97,7 @@ func (s *Store) work(ctx context.Context, do func(*tasks.Work) error) (store.Mov
 	if s.keep(draft); !draft.Empty() {
 		s.table.Cluster.Counter++
 	}
-	return store.Moved{Moves: work.Moves(), Counter: s.table.Cluster.Counter}, nil
+	return store.Moved{Moves: work.Moves(), Point: s.table.Cluster.Point()}, nil
 }
 
 // Change implements store.Tasks.

@@ -32,13 +32,13 @@ type work struct {
 
 // written is what a lane answers.
 type written struct {
-	counter store.Counter
+	point   store.Point
 	results []*runtimev1.CommitResponse_Result
 	work    *tasks.Work
 }
 
 func (w written) moved() store.Moved {
-	return store.Moved{Moves: w.work.Moves(), Counter: w.counter}
+	return store.Moved{Moves: w.work.Moves(), Point: w.point}
 }
 
 // load is what a reader is asked.

@@ -100,7 +100,7 @@ func (g *group) commit(ctx context.Context, t *transaction) error {
 		}
 	}
 	for i := range g.answers {
-		g.answers[i].counter = after.Counter
+		g.answers[i].point = after.Point()
 	}
 	return nil
 }

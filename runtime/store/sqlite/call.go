@@ -70,17 +70,17 @@ type write struct {
 // commits reports whether the writer is asked for what is committed in groups.
 func (w write) commits() bool { return w.transition == nil && w.forget.IsZero() }
 
-// written is what it answers: the counter, the verdicts on records, what was done to
+// written is what it answers: where the store is, the verdicts on records, what was done to
 // tasks, and whether there is more to forget.
 type written struct {
-	counter store.Counter
+	point   store.Point
 	results []*runtimev1.CommitResponse_Result
 	work    *tasks.Work
 	more    bool
 }
 
 func (w written) moved() store.Moved {
-	return store.Moved{Moves: w.work.Moves(), Counter: w.counter}
+	return store.Moved{Moves: w.work.Moves(), Point: w.point}
 }
 
 // load is what a reader is asked.

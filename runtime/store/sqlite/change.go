@@ -44,7 +44,7 @@ func (w *writer) changeAll(calls []*writeCall) ([]answer[written], error) {
 			continue
 		}
 		table.Apply(change)
-		answers[i].value.counter = table.Cluster.Counter
+		answers[i].value.point = table.Cluster.Point()
 		if change.Durable() {
 			changes = append(changes, change)
 		}

@@ -70,7 +70,7 @@ func (w *writer) commitAll(g *group) error {
 		w.held.count()
 	}
 	for i := range g.answers {
-		g.answers[i].counter = w.held.table.Cluster.Counter
+		g.answers[i].point = w.held.table.Cluster.Point()
 	}
 	return nil
 }

@@ -180,8 +180,8 @@ func TestFull(t *testing.T) {
 	if types, err := s.Types(t.Context()); err != nil || len(types) != 1 {
 		t.Errorf("types after a change that failed: %v, %v", types, err)
 	}
-	if after, err := s.Cluster(t.Context()); err != nil || after != before {
-		t.Errorf("the counter went from %v to %v (%v) without a change", before, after, err)
+	if after, err := s.Cluster(t.Context()); err != nil || after.Point() != before.Point() {
+		t.Errorf("the store went from %+v to %+v (%v) without a change", before, after, err)
 	}
 
 	makeRoom(t, s)

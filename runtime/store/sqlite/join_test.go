@@ -27,7 +27,7 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 
 	type outcome struct {
 		verdict runtimev1.Verdict
-		counter store.Counter
+		point   store.Point
 	}
 	send := func(r *runtimev1.Record) outcome {
 		results, moved, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{r})
@@ -35,7 +35,7 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 			t.Error(err)
 			return outcome{}
 		}
-		return outcome{results[0].GetVerdict(), moved.Counter}
+		return outcome{results[0].GetVerdict(), moved.Point}
 	}
 	joined, refused := make(chan outcome, 1), make(chan outcome, 1)
 	meanwhile = func() {
@@ -52,7 +52,7 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 	if got := <-joined; got != began || got.verdict != runtimev1.Verdict_VERDICT_APPLIED {
 		t.Errorf("the first is answered %v, who joined %v", began, got)
 	}
-	if got := <-refused; got.verdict != runtimev1.Verdict_VERDICT_STALE_BASE || got.counter != began.counter {
+	if got := <-refused; got.verdict != runtimev1.Verdict_VERDICT_STALE_BASE || got.point != began.point {
 		t.Errorf("on another base: %v", got)
 	}
 	for id, want := range map[string]string{"a": "a", "b": "b"} {

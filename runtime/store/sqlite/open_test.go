@@ -35,6 +35,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a missing type", ours("DELETE FROM types"), store.ErrDamaged, "no shard"},
 		{"a worker that is no message", ours("UPDATE workers SET worker = x'ff'"), store.ErrDamaged, ""},
 		{"a changed counter", ours("UPDATE cluster SET counter = 1"), store.ErrDamaged, "checksum"},
+		{"a changed branch", ours("UPDATE branches SET began = 1"), store.ErrDamaged, "checksum"},
 		{"no identity", ours("DELETE FROM cluster"), store.ErrDamaged, "identity"},
 		{"a folder", func(t *testing.T, path string) { ok(t, os.Mkdir(path, 0o700)) }, nil, "directory"},
 	}

@@ -16,12 +16,15 @@ import (
 // break the promise of a single writer.
 
 const (
-	readCluster = `SELECT id, generation, counter, checksum FROM cluster`
-	readWorkers = `SELECT id, died, worker, checksum FROM workers`
-	readTypes   = `SELECT name, shards, type, checksum FROM types`
-	readShards  = `SELECT type, shard, epoch, worker, next, checksum FROM shards`
+	readCluster  = `SELECT id, generation, counter, checksum FROM cluster`
+	readBranches = `SELECT id, began, checksum FROM branches ORDER BY began`
+	readWorkers  = `SELECT id, died, worker, checksum FROM workers`
+	readTypes    = `SELECT name, shards, type, checksum FROM types`
+	readShards   = `SELECT type, shard, epoch, worker, next, checksum FROM shards`
 
 	writeCluster = `REPLACE INTO cluster (one, id, generation, counter, checksum) VALUES (1, ?, ?, ?, ?)`
+	dropBranches = `DELETE FROM branches`
+	writeBranch  = `INSERT INTO branches (id, began, checksum) VALUES (?, ?, ?)`
 	writeWorker  = `REPLACE INTO workers (id, died, worker, checksum) VALUES (?, ?, ?, ?)`
 	writeType    = `REPLACE INTO types (name, shards, type, checksum) VALUES (?, ?, ?, ?)`
 	writeShard   = `REPLACE INTO shards (type, shard, epoch, worker, next, checksum) VALUES (?, ?, ?, ?, ?, ?)`
@@ -33,6 +36,13 @@ func sumCluster(c store.Cluster) uint64 {
 	sum.String(c.ID)
 	sum.Uint(c.Generation)
 	sum.Uint(uint64(c.Counter))
+	return sum.Value()
+}
+
+func sumBranch(b store.Branch) uint64 {
+	var sum store.Sum
+	sum.Uint(b.ID)
+	sum.Uint(uint64(b.Began))
 	return sum.Value()
 }
 
@@ -91,7 +101,8 @@ func loadCluster(c *conn) (store.Cluster, error) {
 	if len(found) != 1 {
 		return store.Cluster{}, fmt.Errorf("%w: it has no identity", store.ErrDamaged)
 	}
-	return found[0], nil
+	err = c.each(readBranches, func(row *columns) { found[0].Branches = append(found[0].Branches, scanBranch(row)) })
+	return found[0], err
 }
 
 // each reads all rows of a query.
@@ -110,6 +121,12 @@ func (c *conn) each(query string, read func(*columns)) error {
 		return fmt.Errorf("%s: %w", query, err)
 	}
 	return nil
+}
+
+func scanBranch(row *columns) store.Branch {
+	branch := store.Branch{ID: row.uint(), Began: store.Counter(row.uint())}
+	row.checksum(sumBranch(branch))
+	return branch
 }
 
 func scanMember(row *columns) cluster.Member {
@@ -157,6 +174,14 @@ func (c *columns) decode(encoded []byte, to proto.Message) {
 	}
 }
 
+// writeBranches replaces the branches, inside a transaction.
+func writeBranches(c *conn, branches []store.Branch) error {
+	if err := c.exec(dropBranches); err != nil {
+		return err
+	}
+	return writeRows(c, writeBranch, branches, branchRow)
+}
+
 // writeChange writes the rows of a change, inside a transaction.
 func writeChange(c *conn, change cluster.Change) error {
 	err := writeRows(c, writeWorker, change.Members, memberRow)
@@ -192,6 +217,10 @@ func writeRows[T any](c *conn, statement string, items []T, args func(T) ([]driv
 		}
 	}
 	return nil
+}
+
+func branchRow(b store.Branch) ([]driver.Value, error) {
+	return []driver.Value{int64(b.ID), int64(b.Began), int64(sumBranch(b))}, nil
 }
 
 func memberRow(m cluster.Member) ([]driver.Value, error) {

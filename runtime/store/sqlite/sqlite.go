@@ -121,6 +121,7 @@ func (s *Store) openWriter(config Config) error {
 	if s.held.table, err = loadTable(c); err != nil {
 		return err
 	}
+	s.held.table.Cluster = s.held.table.Cluster.Branched(rand.Uint64() | 1)
 	if s.writer, err = newWriter(c, s.held, config); err != nil {
 		s.writer = &writer{conn: c}
 	}
@@ -228,7 +229,7 @@ type shell struct{ *Store }
 // Change implements cluster.Driver.
 func (s shell) Change(ctx context.Context, transition func(*cluster.Table) (cluster.Change, error)) (store.Counter, error) {
 	answer, err := ask(ctx, s.writer.queue, write{transition: transition})
-	return answer.counter, err
+	return answer.point.Counter, err
 }
 
 // Read implements cluster.Driver.

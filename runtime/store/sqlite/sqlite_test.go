@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,9 +15,20 @@ import (
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t testing.TB, now func() time.Time) store.Store {
-		return mustOpen(t, Config{Path: filepath.Join(t.TempDir(), "data.db"), Now: now})
+	storetest.Run(t, openAt)
+}
+
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	storetest.Copies(t, openAt, func(t testing.TB, s store.Store) store.Store {
+		config := Config{Path: filepath.Join(t.TempDir(), "data.db")}
+		copyFile(t, strings.TrimSuffix(s.(*Store).lock.Name(), ".lock"), config.Path)
+		return mustOpen(t, config)
 	})
+}
+
+func openAt(t testing.TB, now func() time.Time) store.Store {
+	return mustOpen(t, Config{Path: filepath.Join(t.TempDir(), "data.db"), Now: now})
 }
 
 func TestReopenKeepsAll(t *testing.T) {
@@ -51,7 +63,7 @@ func TestReopenKeepsAll(t *testing.T) {
 func picture(t testing.TB, s *Store) string {
 	t.Helper()
 	cluster, err := s.Cluster(t.Context())
-	text := fmt.Sprintln(cluster, err)
+	text := fmt.Sprintln(cluster.ID, cluster.Point(), err)
 	members, err := s.Workers(t.Context())
 	for _, m := range members {
 		text += fmt.Sprintln(m.Worker, m.Alive)

@@ -138,7 +138,7 @@ func TestMigratesToTasks(t *testing.T) {
 	s := mustOpen(t, Config{Path: path})
 	commitAny(t, s)
 	mustClose(t, s)
-	change(t, path, "DROP TABLE tasks; DROP TABLE dead; PRAGMA user_version = 1")
+	change(t, path, "DROP TABLE tasks; DROP TABLE dead; DROP TABLE branches; PRAGMA user_version = 1")
 	s = mustOpen(t, Config{Path: path})
 	defer mustClose(t, s)
 	if got := string(loadOne(t, s, "w1", "a").GetState().GetData()); got != "state" {
@@ -284,7 +284,7 @@ func TestFullWithTasks(t *testing.T) {
 	if _, _, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{staged}); !errors.Is(err, store.ErrFull) {
 		t.Errorf("a record on a full disk: %v", err)
 	}
-	if after, err := s.Cluster(t.Context()); err != nil || after != before || !slices.Equal(jobs(due(t, s)), []string{"kept"}) {
+	if after, err := s.Cluster(t.Context()); err != nil || after.Point() != before.Point() || !slices.Equal(jobs(due(t, s)), []string{"kept"}) {
 		t.Errorf("nothing was done, and %v of %v is left, with %v", after, before, jobs(due(t, s)))
 	}
 	makeRoom(t, s)

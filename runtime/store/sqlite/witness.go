@@ -35,7 +35,7 @@ func (s *Store) confront(config Config) error {
 			store.ErrForeign, witnessOf(config.Path), said.ID, have.ID, witnessOf(config.Path))
 	}
 	table := s.held.table.Clone()
-	change := table.Regenerate(*said, config.Now())
+	change := table.Regenerate(said.point(), config.Now())
 	if change.Generation == nil {
 		return nil
 	}
@@ -45,13 +45,13 @@ func (s *Store) confront(config Config) error {
 	}
 	s.held.show(table)
 	config.Logger.Error("the database was put back to an older copy: what was committed since is lost; all workers join again, in a new generation",
-		"file", config.Path, "counter", uint64(have.Counter), "seen", uint64(said.Counter))
+		"file", config.Path, "counter", uint64(have.Counter), "seen", said.Counter)
 	return nil
 }
 
 // readWitness returns what the witness says; nil if there is none, or none that can be
 // read: it may have been cut short.
-func readWitness(path string) (*store.Cluster, error) {
+func readWitness(path string) (*statement, error) {
 	text, err := os.ReadFile(witnessOf(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // no witness and no fault
@@ -63,20 +63,26 @@ func readWitness(path string) (*store.Cluster, error) {
 	if err := json.Unmarshal(text, &said); err != nil || said.ID == "" {
 		return nil, nil //nolint:nilerr,nilnil // it was cut short, and says nothing
 	}
-	return &store.Cluster{ID: said.ID, Generation: said.Generation, Counter: store.Counter(said.Counter)}, nil
+	return &said, nil
 }
 
 // statement is what a witness says.
 type statement struct {
 	ID         string `json:"cluster"`
 	Generation uint64 `json:"generation"`
+	Branch     uint64 `json:"branch"`
 	Counter    uint64 `json:"counter"`
+}
+
+func (s statement) point() store.Point {
+	return store.Point{Generation: s.Generation, Branch: s.Branch, Counter: store.Counter(s.Counter)}
 }
 
 // writeWitness writes down how far the store has come. The new text takes the place of
 // the old one at once.
 func writeWitness(path string, now store.Cluster) error {
-	text, err := json.Marshal(statement{ID: now.ID, Generation: now.Generation, Counter: uint64(now.Counter)})
+	at := now.Point()
+	text, err := json.Marshal(statement{ID: now.ID, Generation: at.Generation, Branch: at.Branch, Counter: uint64(at.Counter)})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // copyFile copies a database as it lies there, the log included.
-func copyFile(t *testing.T, from, to string) {
+func copyFile(t testing.TB, from, to string) {
 	t.Helper()
 	for _, suffix := range []string{"", "-wal"} {
 		text, err := os.ReadFile(from + suffix)

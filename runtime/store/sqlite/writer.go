@@ -30,6 +30,8 @@ type writer struct {
 
 	now    func() time.Time
 	random func() float64
+	// branched is true when the branch that began with the opening is in the file.
+	branched bool
 
 	lasts lasts
 	log   log
@@ -144,6 +146,9 @@ func (w *writer) transact(after store.Cluster, body func() (pages int, err error
 	if err == nil {
 		err = w.count(after)
 	}
+	if err == nil && !w.branched {
+		err = writeBranches(w.conn, after.Branches)
+	}
 	if err == nil {
 		failpoint.Reach(failpoint.BeforeCommit)
 		err = w.commit.exec()
@@ -154,6 +159,7 @@ func (w *writer) transact(after store.Cluster, body func() (pages int, err error
 		_ = w.rollback.exec() // SQLite may have rolled back already
 		return w.broken(err)
 	}
+	w.branched = true
 	w.wrote(pages)
 	return nil
 }

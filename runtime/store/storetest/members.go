@@ -207,14 +207,16 @@ func regenerates(b *bench) {
 	b.cart(2)
 	old := b.assign(0, "w1")
 	b.commit("w1", record(idIn(0, 2), nil, at(1, 1), "kept"))
-	for _, seen := range []store.Cluster{{}, {Generation: 1}, {Generation: 1, Counter: b.counter()}, {Counter: b.counter() + 100}} {
+	before := b.point()
+	for _, seen := range []store.Point{{}, {Generation: 1}, before, {Counter: before.Counter + 100, Branch: before.Branch}} {
 		happened, placed, err := b.Regenerate(b.Context(), seen)
 		b.ok(err)
 		if happened || len(placed.Shards) > 0 {
-			b.Errorf("a store at %d that was seen at %+v began a new generation", b.counter(), seen)
+			b.Errorf("a store at %+v that was seen at %+v began a new generation", before, seen)
 		}
 	}
-	seen := store.Cluster{Generation: 1, Counter: b.counter() + 100}
+	seen := before
+	seen.Counter += 100
 	happened, placed, err := b.Regenerate(b.Context(), seen)
 	b.ok(err)
 	want(b, "happened", happened, true)
@@ -239,7 +241,7 @@ func regenerates(b *bench) {
 	happened, _, err = b.Regenerate(b.Context(), seen)
 	b.ok(err)
 	want(b, "happened again", happened, false)
-	happened, _, err = b.Regenerate(b.Context(), store.Cluster{Generation: 4})
+	happened, _, err = b.Regenerate(b.Context(), store.Point{Generation: 4})
 	b.ok(err)
 	want(b, "a later generation was seen", happened, true)
 	now, err = b.Cluster(b.Context())

@@ -22,6 +22,14 @@ func (b *bench) counter() store.Counter {
 	return cluster.Counter
 }
 
+// point is where the store is now.
+func (b *bench) point() store.Point {
+	b.Helper()
+	cluster, err := b.Cluster(b.Context())
+	b.ok(err)
+	return cluster.Point()
+}
+
 func clusterIdentity(b *bench) {
 	cluster, err := b.Cluster(b.Context())
 	b.ok(err)

@@ -2,7 +2,8 @@ package member
 
 import "bytes"
 
-// mark is the highest that the worker has seen of how far the store has come.
+// mark is the highest that the worker has seen of how far the store has come. Every
+// request shows it whose answer has another one.
 func (m *Member) mark() []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -187,7 +187,7 @@ func (s *session) announce() bool {
 func (s *session) watch() {
 	var cursor string
 	for s.ctx.Err() == nil {
-		change, err := s.membership.Runtime.Watch(s.ctx, &runtimev1.WatchRequest{Cursor: cursor})
+		change, err := s.membership.Runtime.Watch(s.ctx, &runtimev1.WatchRequest{Cursor: cursor, Mark: s.member.mark()})
 		if dead(err) {
 			s.die()
 		}

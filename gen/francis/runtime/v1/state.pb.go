@@ -700,8 +700,9 @@ type CommitResponse struct {
 	// The answers.
 	Results []*CommitResponse_Result `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	// How far the store had come with the records, sealed by the runtime. Marks compare
-	// as bytes. A worker that shows a higher one than the store has come to, proves that
-	// the store was put back to an older copy.
+	// as bytes. A worker that shows one which is not of the store's history, proves that
+	// the store was put back to an older copy. So each request whose answer has a mark
+	// shows the highest of before: no mark takes the place of one that nobody was shown.
 	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

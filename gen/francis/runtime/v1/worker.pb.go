@@ -648,7 +648,9 @@ func (x *RenewResponse) GetDead() bool {
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The cursor of the last answer; empty for the whole table.
-	Cursor        string `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	Cursor string `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// The highest mark that the worker has seen, see CommitResponse.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -688,6 +690,13 @@ func (x *WatchRequest) GetCursor() string {
 		return x.Cursor
 	}
 	return ""
+}
+
+func (x *WatchRequest) GetMark() []byte {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
 }
 
 // WatchResponse is the whole table, or what changed of it.
@@ -2015,9 +2024,10 @@ const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\arelease\x18\x01 \x01(\tR\arelease\x12\x12\n" +
 	"\x04mark\x18\x02 \x01(\fR\x04mark\"#\n" +
 	"\rRenewResponse\x12\x12\n" +
-	"\x04dead\x18\x01 \x01(\bR\x04dead\"&\n" +
+	"\x04dead\x18\x01 \x01(\bR\x04dead\":\n" +
 	"\fWatchRequest\x12\x16\n" +
-	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"\x89\x02\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\"\x89\x02\n" +
 	"\rWatchResponse\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x1a\n" +
 	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x121\n" +

@@ -15,7 +15,7 @@ const epochsOfGeneration = 40
 
 // Regenerate begins a new generation if the cluster is behind what was seen. It is later
 // than any that was seen, also where the copy that was put back is of an earlier one.
-func (t *Table) Regenerate(seen store.Cluster, now time.Time) Change {
+func (t *Table) Regenerate(seen store.Point, now time.Time) Change {
 	if !t.Cluster.Behind(seen) {
 		return Change{}
 	}

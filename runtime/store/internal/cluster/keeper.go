@@ -73,7 +73,7 @@ func (k Keeper) Evict(ctx context.Context, worker string, heirs []store.Assignme
 }
 
 // Regenerate implements store.Members.
-func (k Keeper) Regenerate(ctx context.Context, seen store.Cluster) (bool, store.Placed, error) {
+func (k Keeper) Regenerate(ctx context.Context, seen store.Point) (bool, store.Placed, error) {
 	var happened bool
 	placed, err := k.place(ctx, func(t *Table) (Change, error) {
 		change := t.Regenerate(seen, k.now())
