@@ -15,7 +15,9 @@ import (
 )
 
 // counter is the actor of all rows.
-type counter struct{}
+type counter struct {
+	myactorv1francis.UnimplementedMyActor
+}
 
 // activations counts the counters that were made in this process.
 var activations atomic.Int64

@@ -17,7 +17,7 @@ import (
 
 const root = ".."
 
-var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/contract.md", "docs/testing.md", "docs/runtime.md", "docs/reliability.md", "docs/performance.md", "examples/remote-worker/README.md"}
+var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/contract.md", "docs/alarms-and-jobs.md", "docs/testing.md", "docs/runtime.md", "docs/reliability.md", "docs/performance.md", "examples/remote-worker/README.md"}
 
 func read(t *testing.T, path string) string {
 	t.Helper()
@@ -73,6 +73,24 @@ func TestErrors(t *testing.T) {
 	})
 	if listed == 0 {
 		t.Error("the reference lists no errors; is the pattern of this test right?")
+	}
+}
+
+// TestRefusals wants the errors about alarms and jobs to be those that tests hold.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	held := tests(t, "sdk/internal/deliver") + tests(t, "sdk/internal/gateway")
+	listed := 0
+	blocks(read(t, "docs/alarms-and-jobs.md"), "refusals", func(_, errors string) {
+		for line := range strings.Lines(errors) {
+			listed++
+			if line = strings.TrimSpace(line); !strings.Contains(held, line) {
+				t.Errorf("no test holds the error\n%s", line)
+			}
+		}
+	})
+	if listed == 0 {
+		t.Error("the page lists no errors; is the pattern of this test right?")
 	}
 }
 

@@ -103,7 +103,8 @@ func (l Later) DeadLetters(ctx context.Context) iter.Seq2[Task, error] {
 
 // RetryDeadLetter makes a dead letter an alarm or a job again, due at once and with all of
 // its attempts. Of the letter only Alarm or Job counts. Outside of a turn it fails with
-// not_found if there is none; in a turn that is no mistake.
+// not_found if there is none, and with failed_precondition while an alarm or a job of that
+// name goes on; in a turn neither is a mistake, and nothing happens.
 func (l Later) RetryDeadLetter(ctx context.Context, letter Task) error {
 	return l.change(ctx, &runtimev1.TaskChange{Change: &runtimev1.TaskChange_Revive{Revive: l.key(letter)}})
 }

@@ -144,6 +144,81 @@ func wantOverGRPC(t *testing.T, url string) {
 	}
 }
 
+// documented are the calls of the page about alarms and jobs, each with what it is said to
+// be answered.
+func documented(t *testing.T) [][2]string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.FromSlash("../../docs/alarms-and-jobs.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls [][2]string
+	for _, block := range regexp.MustCompile("(?m)^<!-- curl -->\n```sh\n((?s:.*?))^```$").FindAllSubmatch(page, -1) {
+		command := ""
+		for line := range strings.Lines(string(block[1])) {
+			answer, ok := strings.CutPrefix(line, "# ")
+			if !ok {
+				command += line
+				continue
+			}
+			calls = append(calls, [2]string{command, strings.TrimSpace(answer)})
+			command = ""
+		}
+	}
+	if len(calls) < 5 {
+		t.Fatalf("the page has %d calls only; is the pattern of this test right?", len(calls))
+	}
+	return calls
+}
+
+// The page about alarms and jobs shows calls that work, in this order.
+func TestDocumentedCalls(t *testing.T) {
+	t.Parallel()
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed", tool)
+		}
+	}
+	counter := start(t, build(t))
+	for _, call := range documented(t) {
+		command := strings.ReplaceAll(call[0], "http://localhost:8081", counter.url)
+		out, err := exec.CommandContext(t.Context(), "bash", "-c", `curl() { command curl -sS "$@"; }; `+command).CombinedOutput()
+		want := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(call[1]), "…", ".+") + "$")
+		if err != nil || !want.Match(out) {
+			t.Errorf("%sis answered\n%s (%v), want\n%s", call[0], out, err, call[1])
+		}
+	}
+	counter.stop(t, syscall.SIGTERM)
+}
+
+// An alarm that is due is seen: in the counter and in the log.
+func TestAlarmIsSeen(t *testing.T) {
+	t.Parallel()
+	counter := start(t, build(t))
+	proxy := myactorv1francis.NewMyActorProxy(sdk.Gateway(http.DefaultClient, counter.url), "id1")
+	if err := proxy.ScheduleRemind(t.Context(), "tea", sdk.After(time.Millisecond), &myactorv1.RemindRequest{Text: "tea is ready", In: 42}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for value := int32(0); value != 42 && ctx.Err() == nil; <-tick.C {
+		res, err := proxy.Get(ctx, &myactorv1.GetRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		value = res.GetOut()
+	}
+	if err := counter.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	log := <-counter.log
+	if err := counter.Wait(); err != nil || !strings.Contains(log, `text="tea is ready" counter=42 alarm=tea`) {
+		t.Errorf("the counter ended with %v and the log\n%s", err, log)
+	}
+}
+
 func TestAddressInUse(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

@@ -22,7 +22,9 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-type counter struct{}
+type counter struct {
+	myactorv1francis.UnimplementedMyActor
+}
 
 func newCounter(context.Context, *myactorv1francis.MyActorActivation) (myactorv1francis.MyActor, error) {
 	return counter{}, nil

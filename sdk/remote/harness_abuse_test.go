@@ -35,7 +35,9 @@ const (
 var quiet = slog.New(slog.DiscardHandler)
 
 // counter is the actor of the examples.
-type counter struct{}
+type counter struct {
+	myactorv1francis.UnimplementedMyActor
+}
 
 func newCounter(context.Context, *myactorv1francis.MyActorActivation) (myactorv1francis.MyActor, error) {
 	return &counter{}, nil

@@ -30,3 +30,11 @@ func (*counter) Increment(_ context.Context, turn myactorv1francis.MyActorTurn, 
 func (*counter) Get(_ context.Context, view myactorv1francis.MyActorView, _ *myactorv1.GetRequest) (*myactorv1.GetResponse, error) {
 	return &myactorv1.GetResponse{Out: proto.Int32(view.State().GetCounter())}, nil
 }
+
+// Remind adds to the counter, and says in the log which alarm or job it was.
+func (*counter) Remind(_ context.Context, turn myactorv1francis.MyActorTurn, req *myactorv1.RemindRequest) (*myactorv1.RemindResponse, error) {
+	turn.State().Counter += req.GetIn()
+	delivery, _ := turn.Delivery()
+	turn.Log().Info("remind", "text", req.GetText(), "counter", turn.State().GetCounter(), "alarm", delivery.Alarm, "scheduled", delivery.Scheduled)
+	return &myactorv1.RemindResponse{}, nil
+}

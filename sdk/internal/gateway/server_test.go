@@ -88,7 +88,9 @@ func protocols(versions ...string) *http.Protocols {
 }
 
 // counter is the actor of the walkthrough.
-type counter struct{}
+type counter struct {
+	myactorv1francis.UnimplementedMyActor
+}
 
 func newCounter(context.Context, *myactorv1francis.MyActorActivation) (myactorv1francis.MyActor, error) {
 	return counter{}, nil

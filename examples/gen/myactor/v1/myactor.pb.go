@@ -245,6 +245,98 @@ func (x *GetResponse) GetOut() int32 {
 	return 0
 }
 
+// RemindRequest asks for a reminder.
+type RemindRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the log says.
+	Text string `protobuf:"bytes,1,opt,name=text,json=Text,proto3" json:"text,omitempty"`
+	// What to add.
+	In            int32 `protobuf:"varint,2,opt,name=in,json=In,proto3" json:"in,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemindRequest) Reset() {
+	*x = RemindRequest{}
+	mi := &file_myactor_v1_myactor_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemindRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemindRequest) ProtoMessage() {}
+
+func (x *RemindRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_myactor_v1_myactor_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemindRequest.ProtoReflect.Descriptor instead.
+func (*RemindRequest) Descriptor() ([]byte, []int) {
+	return file_myactor_v1_myactor_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RemindRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *RemindRequest) GetIn() int32 {
+	if x != nil {
+		return x.In
+	}
+	return 0
+}
+
+// RemindResponse answers a reminder.
+type RemindResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemindResponse) Reset() {
+	*x = RemindResponse{}
+	mi := &file_myactor_v1_myactor_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemindResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemindResponse) ProtoMessage() {}
+
+func (x *RemindResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_myactor_v1_myactor_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemindResponse.ProtoReflect.Descriptor instead.
+func (*RemindResponse) Descriptor() ([]byte, []int) {
+	return file_myactor_v1_myactor_proto_rawDescGZIP(), []int{6}
+}
+
 var File_myactor_v1_myactor_proto protoreflect.FileDescriptor
 
 const file_myactor_v1_myactor_proto_rawDesc = "" +
@@ -262,10 +354,15 @@ const file_myactor_v1_myactor_proto_rawDesc = "" +
 	"GetRequest\",\n" +
 	"\vGetResponse\x12\x15\n" +
 	"\x03out\x18\x01 \x01(\x05H\x00R\x03Out\x88\x01\x01B\x06\n" +
-	"\x04_out2\xb1\x01\n" +
+	"\x04_out\"3\n" +
+	"\rRemindRequest\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04Text\x12\x0e\n" +
+	"\x02in\x18\x02 \x01(\x05R\x02In\"\x10\n" +
+	"\x0eRemindResponse2\xf2\x01\n" +
 	"\aMyActor\x12H\n" +
 	"\tIncrement\x12\x1c.myactor.v1.IncrementRequest\x1a\x1d.myactor.v1.IncrementResponse\x12;\n" +
-	"\x03Get\x12\x16.myactor.v1.GetRequest\x1a\x17.myactor.v1.GetResponse\"\x03\x90\x02\x01\x1a\x1f\xaa\xf6#\x1b\n" +
+	"\x03Get\x12\x16.myactor.v1.GetRequest\x1a\x17.myactor.v1.GetResponse\"\x03\x90\x02\x01\x12?\n" +
+	"\x06Remind\x12\x19.myactor.v1.RemindRequest\x1a\x1a.myactor.v1.RemindResponse\x1a\x1f\xaa\xf6#\x1b\n" +
 	"\amyactor\x12\fMyActorState\x1a\x02\b\n" +
 	"BEZCgithub.com/francis-actors/francis/examples/gen/myactor/v1;myactorv1b\x06proto3"
 
@@ -281,21 +378,25 @@ func file_myactor_v1_myactor_proto_rawDescGZIP() []byte {
 	return file_myactor_v1_myactor_proto_rawDescData
 }
 
-var file_myactor_v1_myactor_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_myactor_v1_myactor_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_myactor_v1_myactor_proto_goTypes = []any{
 	(*MyActorState)(nil),      // 0: myactor.v1.MyActorState
 	(*IncrementRequest)(nil),  // 1: myactor.v1.IncrementRequest
 	(*IncrementResponse)(nil), // 2: myactor.v1.IncrementResponse
 	(*GetRequest)(nil),        // 3: myactor.v1.GetRequest
 	(*GetResponse)(nil),       // 4: myactor.v1.GetResponse
+	(*RemindRequest)(nil),     // 5: myactor.v1.RemindRequest
+	(*RemindResponse)(nil),    // 6: myactor.v1.RemindResponse
 }
 var file_myactor_v1_myactor_proto_depIdxs = []int32{
 	1, // 0: myactor.v1.MyActor.Increment:input_type -> myactor.v1.IncrementRequest
 	3, // 1: myactor.v1.MyActor.Get:input_type -> myactor.v1.GetRequest
-	2, // 2: myactor.v1.MyActor.Increment:output_type -> myactor.v1.IncrementResponse
-	4, // 3: myactor.v1.MyActor.Get:output_type -> myactor.v1.GetResponse
-	2, // [2:4] is the sub-list for method output_type
-	0, // [0:2] is the sub-list for method input_type
+	5, // 2: myactor.v1.MyActor.Remind:input_type -> myactor.v1.RemindRequest
+	2, // 3: myactor.v1.MyActor.Increment:output_type -> myactor.v1.IncrementResponse
+	4, // 4: myactor.v1.MyActor.Get:output_type -> myactor.v1.GetResponse
+	6, // 5: myactor.v1.MyActor.Remind:output_type -> myactor.v1.RemindResponse
+	3, // [3:6] is the sub-list for method output_type
+	0, // [0:3] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -314,7 +415,7 @@ func file_myactor_v1_myactor_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_myactor_v1_myactor_proto_rawDesc), len(file_myactor_v1_myactor_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

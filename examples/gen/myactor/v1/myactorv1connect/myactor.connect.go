@@ -30,6 +30,8 @@ const (
 	MyActorIncrementProcedure = "/myactor.v1.MyActor/Increment"
 	// MyActorGetProcedure is the procedure name of the MyActor's Get RPC.
 	MyActorGetProcedure = "/myactor.v1.MyActor/Get"
+	// MyActorRemindProcedure is the procedure name of the MyActor's Remind RPC.
+	MyActorRemindProcedure = "/myactor.v1.MyActor/Remind"
 )
 
 var (
@@ -48,6 +50,13 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	myActorRemindSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_myactor_v1_myactor_proto.Services().ByName("MyActor").Methods().ByName("Remind"),
+			Procedure:  MyActorRemindProcedure,
+		}
+	})
 )
 
 // MyActorClient is a client for the myactor.v1.MyActor service.
@@ -56,6 +65,9 @@ type MyActorClient interface {
 	Increment(context.Context, *v1.IncrementRequest) (*v1.IncrementResponse, error)
 	// Get returns the value of the counter.
 	Get(context.Context, *v1.GetRequest) (*v1.GetResponse, error)
+	// Remind adds to the counter too, and says so in the worker's log: an alarm that calls
+	// it is seen.
+	Remind(context.Context, *v1.RemindRequest) (*v1.RemindResponse, error)
 }
 
 // NewMyActorClient constructs a client for the myactor.v1.MyActor service. Multiple service clients
@@ -70,6 +82,9 @@ type MyActorHandler interface {
 	Increment(context.Context, *v1.IncrementRequest) (*v1.IncrementResponse, error)
 	// Get returns the value of the counter.
 	Get(context.Context, *v1.GetRequest) (*v1.GetResponse, error)
+	// Remind adds to the counter too, and says so in the worker's log: an alarm that calls
+	// it is seen.
+	Remind(context.Context, *v1.RemindRequest) (*v1.RemindResponse, error)
 }
 
 // RegisterMyActorHandler registers svc as the myactor.v1.MyActor implementation on server.
@@ -78,6 +93,7 @@ func RegisterMyActorHandler(server *connect.Server, svc MyActorHandler) {
 	server.Register(
 		connect.Method{Spec: myActorIncrementSpec(), Handler: adapter.increment},
 		connect.Method{Spec: myActorGetSpec(), Handler: adapter.get},
+		connect.Method{Spec: myActorRemindSpec(), Handler: adapter.remind},
 	)
 }
 
@@ -90,6 +106,10 @@ func (UnimplementedMyActorHandler) Increment(context.Context, *v1.IncrementReque
 
 func (UnimplementedMyActorHandler) Get(context.Context, *v1.GetRequest) (*v1.GetResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "myactor.v1.MyActor.Get is not implemented")
+}
+
+func (UnimplementedMyActorHandler) Remind(context.Context, *v1.RemindRequest) (*v1.RemindResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "myactor.v1.MyActor.Remind is not implemented")
 }
 
 type myActorClient struct {
@@ -107,6 +127,14 @@ func (c *myActorClient) Increment(ctx context.Context, req *v1.IncrementRequest)
 func (c *myActorClient) Get(ctx context.Context, req *v1.GetRequest) (*v1.GetResponse, error) {
 	var res v1.GetResponse
 	if err := c.client.CallUnary(ctx, myActorGetSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *myActorClient) Remind(ctx context.Context, req *v1.RemindRequest) (*v1.RemindResponse, error) {
+	var res v1.RemindResponse
+	if err := c.client.CallUnary(ctx, myActorRemindSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -132,6 +160,18 @@ func (h myActorHandler) get(ctx context.Context, _ connect.Spec, stream connect.
 		return err
 	}
 	res, err := h.svc.Get(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h myActorHandler) remind(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RemindRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Remind(ctx, &req)
 	if err != nil {
 		return err
 	}

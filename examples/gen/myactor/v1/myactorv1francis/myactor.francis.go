@@ -23,6 +23,9 @@ type MyActor interface {
 	Increment(ctx context.Context, turn MyActorTurn, req *v1.IncrementRequest) (*v1.IncrementResponse, error)
 	// Get returns the value of the counter.
 	Get(ctx context.Context, view MyActorView, req *v1.GetRequest) (*v1.GetResponse, error)
+	// Remind adds to the counter too, and says so in the worker's log: an alarm that calls
+	// it is seen.
+	Remind(ctx context.Context, turn MyActorTurn, req *v1.RemindRequest) (*v1.RemindResponse, error)
 }
 
 // UnimplementedMyActor answers every method of [MyActor] with the code unimplemented.
@@ -35,6 +38,10 @@ func (UnimplementedMyActor) Increment(context.Context, MyActorTurn, *v1.Incremen
 
 func (UnimplementedMyActor) Get(context.Context, MyActorView, *v1.GetRequest) (*v1.GetResponse, error) {
 	return nil, sdk.Unimplemented("/myactor.v1.MyActor/Get")
+}
+
+func (UnimplementedMyActor) Remind(context.Context, MyActorTurn, *v1.RemindRequest) (*v1.RemindResponse, error) {
+	return nil, sdk.Unimplemented("/myactor.v1.MyActor/Remind")
 }
 
 // MyActorTurn is what a method of [MyActor] receives.
@@ -57,6 +64,7 @@ func RegisterMyActor(host sdk.Registrar, newMyActor func(context.Context, *MyAct
 	return sdk.Register(host, v1.File_myactor_v1_myactor_proto.Services().ByName("MyActor"), newMyActor, opts,
 		sdk.BindTurn("/myactor.v1.MyActor/Increment", MyActor.Increment),
 		sdk.BindView("/myactor.v1.MyActor/Get", MyActor.Get),
+		sdk.BindTurn("/myactor.v1.MyActor/Remind", MyActor.Remind),
 	)
 }
 
@@ -80,6 +88,12 @@ func (p MyActorProxy) Get(ctx context.Context, req *v1.GetRequest, opts ...sdk.C
 	return sdk.CallView[v1.GetResponse](ctx, p.MyActorLater.Ref, "/myactor.v1.MyActor/Get", req, opts...)
 }
 
+// Remind adds to the counter too, and says so in the worker's log: an alarm that calls
+// it is seen.
+func (p MyActorProxy) Remind(ctx context.Context, req *v1.RemindRequest, opts ...sdk.CallOption) (*v1.RemindResponse, error) {
+	return sdk.CallTurn[v1.RemindResponse](ctx, p.MyActorLater.Ref, "/myactor.v1.MyActor/Remind", req, opts...)
+}
+
 // MyActorLater calls methods of one actor of type "myactor" later, as alarms and as
 // jobs, and looks after them. It is a value, and safe for concurrent use.
 type MyActorLater struct{ sdk.Later }
@@ -93,4 +107,15 @@ func (l MyActorLater) EnqueueIncrement(ctx context.Context, req *v1.IncrementReq
 // ScheduleIncrement calls Increment as an alarm, which replaces the one of that name.
 func (l MyActorLater) ScheduleIncrement(ctx context.Context, name string, when sdk.When, req *v1.IncrementRequest, opts ...sdk.ScheduleOption) error {
 	return sdk.Schedule(ctx, l.Ref, "/myactor.v1.MyActor/Increment", name, when, req, opts...)
+}
+
+// EnqueueRemind calls Remind as a job, at once or as the options say, and returns the
+// id of the job.
+func (l MyActorLater) EnqueueRemind(ctx context.Context, req *v1.RemindRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/myactor.v1.MyActor/Remind", req, opts...)
+}
+
+// ScheduleRemind calls Remind as an alarm, which replaces the one of that name.
+func (l MyActorLater) ScheduleRemind(ctx context.Context, name string, when sdk.When, req *v1.RemindRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/myactor.v1.MyActor/Remind", name, when, req, opts...)
 }
