@@ -167,10 +167,29 @@ func choose(query store.DueQuery, typ, actor *stmt) *stmt {
 	return typ
 }
 
-// scanDue visits the places of a query, and what else is in their rows.
+// snapshotRows is how many tasks are read in one look at the file, which takes several
+// milliseconds: a longer one would keep the log from beginning anew, see logPatience.
+const snapshotRows = 512
+
+// scanDue visits the places of a query, and what else is in their rows, until the page is
+// full or there are no more.
 func scanDue(s *stmt, page *tasks.DuePage, query store.DueQuery, visit func(store.Position, *columns) error) error {
-	from := page.From()
-	err := s.each(func(row []driver.Value) error {
+	for {
+		limit := min(snapshotRows, page.Room())
+		seen, err := scanSome(s, page.From(), query, limit, visit)
+		switch {
+		case errors.Is(err, errEnough):
+			return nil
+		case err != nil || seen < limit:
+			return err
+		}
+	}
+}
+
+// scanSome visits the first places, and returns how many it has seen.
+func scanSome(s *stmt, from store.Position, query store.DueQuery, limit int, visit func(store.Position, *columns) error) (seen int, err error) {
+	err = s.each(func(row []driver.Value) error {
+		seen++
 		c := &columns{row: row}
 		place := store.Position{Due: time.UnixMicro(int64(c.uint()))}
 		place.Key = store.TaskKey{Type: query.Type, ID: c.text(), Kind: runtimev1.ListRequest_Kind(c.uint()), Name: c.text()}
@@ -178,11 +197,8 @@ func scanDue(s *stmt, page *tasks.DuePage, query store.DueQuery, visit func(stor
 			return c.err
 		}
 		return visit(place, c)
-	}, query.Type, from.Due.UnixMicro(), idOf(query, from), int64(from.Key.Kind), from.Key.Name, query.Until.UnixMicro(), int64(query.Limit))
-	if errors.Is(err, errEnough) {
-		return nil
-	}
-	return err
+	}, query.Type, from.Due.UnixMicro(), idOf(query, from), int64(from.Key.Kind), from.Key.Name, query.Until.UnixMicro(), int64(limit))
+	return seen, err
 }
 
 // idOf is the id in a query: that of the only actor, or of the place where it begins.

@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
 )
 
 // Every page is a range of an index, read in its order, wherever it begins: nothing is
@@ -62,6 +64,36 @@ func checkPlan(t *testing.T, s *Store, statement, want string, args ...driver.Va
 	})
 	if len(plan) != 1 || !strings.HasPrefix(plan[0], "SEARCH ") || !strings.HasSuffix(plan[0], want) {
 		t.Errorf("%s\nis read by %q, want one search of %s", statement, plan, want)
+	}
+}
+
+// A page of many tasks is read in several looks at the file, and is one answer.
+func TestLongPage(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, Config{Path: filepath.Join(t.TempDir(), "data.db")})
+	defer mustClose(t, s)
+	const count, limit = 2*snapshotRows + 300, snapshotRows + 100
+	for first := 0; first < count; first += 100 {
+		var some []*runtimev1.Task
+		for i := first; i < min(count, first+100); i++ {
+			some = append(some, jobOf("a", fmt.Sprintf("%04d", i), ""))
+		}
+		set(t, s, some...)
+	}
+	var all []*runtimev1.ScheduledTask
+	query := store.DueQuery{Type: "cart", Until: time.Now().Add(time.Second), Limit: limit}
+	for _, want := range []int{limit, limit, count - 2*limit} {
+		page, err := s.Due(t.Context(), query)
+		ok(t, err)
+		if more := want == limit; len(page.Tasks) != want || page.More != more {
+			t.Fatalf("a page of %d tasks, more: %v; want %d", len(page.Tasks), page.More, want)
+		}
+		all, query.After = append(all, page.Tasks...), page.End
+	}
+	for i, s := range all {
+		if name := s.GetTask().GetKey().GetJob(); name != fmt.Sprintf("%04d", i) {
+			t.Fatalf("task %d is %s", i, name)
+		}
 	}
 }
 

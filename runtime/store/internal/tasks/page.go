@@ -28,10 +28,10 @@ func NewDuePage(query store.DueQuery, now time.Time) *DuePage {
 	return &DuePage{query: query, due: store.Due{End: query.After, Now: now}}
 }
 
-// From is the place behind which the answer begins: among the tasks of one actor, if the
-// query is about one. That a task of another actor is there, says the id.
+// From is the place behind which the answer begins, or goes on: among the tasks of one
+// actor, if the query is about one. That a task of another actor is there, says the id.
 func (p *DuePage) From() store.Position {
-	from := p.query.After
+	from := p.due.End
 	from.Key.Type = p.query.Type
 	if p.query.ID == "" || from.Key.ID == p.query.ID {
 		return from
@@ -42,6 +42,9 @@ func (p *DuePage) From() store.Position {
 	from.Key = store.TaskKey{Type: p.query.Type, ID: p.query.ID}
 	return from
 }
+
+// Room is how many tasks may still be looked at.
+func (p *DuePage) Room() int { return p.query.Limit - p.looked }
 
 // Holds reports whether a place is in the answer, if there is room.
 func (p *DuePage) Holds(place store.Position) bool {
