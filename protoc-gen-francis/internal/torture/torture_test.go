@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/francistest"
 )
@@ -104,8 +106,75 @@ func callEvery(t *testing.T, proxy any) rpcs {
 		if got := slices.Sorted(maps.Keys(r.called)); !slices.Equal(got, r.names()) {
 			t.Errorf("%T has the methods %v, and called were %v", proxy, r.names(), got)
 		}
+		r.wantLater(t)
 	})
 	return r
+}
+
+// wantLater enqueues and schedules every method that is no view, and wants each to be
+// stored under its name in the contract.
+func (r rpcs) wantLater(t *testing.T) {
+	t.Helper()
+	embedded := r.proxy.Field(0)
+	later := embedded.Field(0).Interface().(sdk.Later)
+	want := turns(t)
+	for kind, names := range map[string][]string{
+		"Enqueue":  methodsWith[sdk.EnqueueOption](embedded.Type()),
+		"Schedule": methodsWith[sdk.ScheduleOption](embedded.Type()),
+	} {
+		var got []string
+		for _, name := range names {
+			if _, ok := strings.CutPrefix(name, kind); !ok {
+				t.Errorf("%v has the method %s", embedded.Type(), name)
+			}
+			task, err := callLater(later, embedded.MethodByName(name))
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			got = append(got, task.Procedure)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%s… of %v calls %v, want %v", kind, embedded.Type(), got, want)
+		}
+	}
+}
+
+// turns are the methods that are no views, of the actor that the test is named after.
+func turns(t *testing.T) []string {
+	t.Helper()
+	_, service, _ := strings.Cut(t.Name(), "/")
+	desc, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, _ := contract.Read(desc.(protoreflect.ServiceDescriptor))
+	var procedures []string
+	for _, method := range read.Methods {
+		if !method.View {
+			procedures = append(procedures, method.Procedure)
+		}
+	}
+	slices.Sort(procedures)
+	return procedures
+}
+
+// callLater calls an Enqueue or Schedule method with an empty request, for a time that does
+// not come, and returns what is stored then.
+func callLater(later sdk.Later, method reflect.Value) (sdk.Task, error) {
+	ctx, typ, hour := context.Background(), method.Type(), time.Hour
+	request := func(i int) reflect.Value { return reflect.New(typ.In(i).Elem()) }
+	if typ.NumOut() == 1 { // (ctx, name, when, req, opts...) error
+		out := method.Call([]reflect.Value{reflect.ValueOf(ctx), reflect.ValueOf("alarm"), reflect.ValueOf(sdk.After(hour)), request(3)})
+		if err, failed := reflect.TypeAssert[error](out[0]); failed {
+			return sdk.Task{}, err
+		}
+		return later.Alarm(ctx, "alarm")
+	}
+	out := method.Call([]reflect.Value{reflect.ValueOf(ctx), request(1), reflect.ValueOf(sdk.WithDelay(hour))})
+	if err, failed := reflect.TypeAssert[error](out[1]); failed {
+		return sdk.Task{}, err
+	}
+	return later.Job(ctx, out[0].Interface().(sdk.JobID))
 }
 
 func (r rpcs) names() []string { return methodsWith[sdk.CallOption](r.proxy.Type()) }
