@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// maxBatch is how many items travel in one request.
+	// maxBatch is how many items travel in one request, by their weight.
 	maxBatch = 1024
 	// maxBatchBytes is how large their messages may be together: the runtime takes
 	// requests of 4 MiB and what frames them.
@@ -48,10 +48,11 @@ type item[Q proto.Message, R any] struct {
 	// seal makes the query, once, when the item leaves; it may turn out that there is
 	// none any more.
 	seal func() Q
-	// query and size are set once it is sealed.
+	// query, size and weight are set once it is sealed.
 	sealed bool
 	query  Q
 	size   int
+	weight int
 	// answered is told the answer, once.
 	answered func(R, error)
 }
@@ -125,13 +126,14 @@ func (b *batcher[Q, R]) take() []*item[Q, R] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var items []*item[Q, R]
-	n, bytes := 0, 0
-	for ; n < len(b.waiting) && len(items) < maxBatch; n++ {
+	n, bytes, weight := 0, 0, 0
+	for ; n < len(b.waiting); n++ {
 		i := b.waiting[n]
 		if !i.leave() {
 			continue
 		}
-		if bytes += i.size; len(items) > 0 && bytes > maxBatchBytes {
+		bytes, weight = bytes+i.size, weight+i.weight
+		if len(items) > 0 && (bytes > maxBatchBytes || weight > maxBatch) {
 			break
 		}
 		items = append(items, i)
@@ -147,9 +149,23 @@ func (b *batcher[Q, R]) take() []*item[Q, R] {
 func (i *item[Q, R]) leave() bool {
 	if !i.sealed {
 		i.sealed, i.query = true, i.seal()
-		i.size = proto.Size(i.query)
+		i.size, i.weight = proto.Size(i.query), weightOf(i.query)
 	}
 	return i.query.ProtoReflect().IsValid()
+}
+
+// weightOf is how much of a request an item takes. A change of a task is many small
+// messages, of which a request may have so many only (see package wire).
+func weightOf(query proto.Message) int {
+	const ofChange = 2
+	switch query := query.(type) {
+	case *runtimev1.Record:
+		return 1 + ofChange*len(query.GetChanges())
+	case *runtimev1.TaskChange:
+		return ofChange
+	default:
+		return 1
+	}
 }
 
 // load reads a batch of actors.

@@ -130,6 +130,10 @@ func (s *session) receive() {
 	}
 }
 
+// maxReceived is how many deliveries the worker asks for in one request: each is many small
+// messages, of which an answer may have so many only (see package wire).
+const maxReceived = 256
+
 // room is how many deliveries the worker takes now. It waits while that is none, or the
 // lease has lapsed, and fails when the worker takes no more.
 func (s *session) room() (uint32, error) {
@@ -140,7 +144,7 @@ func (s *session) room() (uint32, error) {
 	if err == nil && (s.ctx.Err() != nil || s.member.draining()) {
 		err = errSessionOver
 	}
-	return uint32(room), err //nolint:gosec // it is never negative, nor more than the host takes
+	return uint32(min(room, maxReceived)), err //nolint:gosec // it is never negative
 }
 
 // deliver gives deliveries to the host.

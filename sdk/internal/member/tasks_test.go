@@ -164,16 +164,28 @@ func TestReceive(t *testing.T) {
 	})
 }
 
-// The worker takes as many as it has room for.
+// The worker takes as many as it has room for, and as many as fit into an answer.
 func TestReceiveWithinRoom(t *testing.T) {
 	run(t, func(b *bed) {
-		b.send(received{session: "s1", deliveries: []*runtimev1.Delivery{b.job("j1", &behaviourv1.Script{Wait: "gate"})}})
-		b.probes.Arrived("gate")
-		b.send(received{session: "s1"})
-		b.probes.Open("gate")
+		var many []*runtimev1.Delivery
+		for n := 0; len(many) < 1024-100; n++ {
+			if id := fmt.Sprint(n); placement.ShardOf(id, placement.Shards) == theShard {
+				due := b.job("j", nil)
+				due.Task.Task.Key.Id = id
+				many = append(many, due)
+			}
+		}
+		loads := make(chan struct{})
+		b.onLoad = func(int) ([]*runtimev1.LoadResponse_Result, error) {
+			<-loads
+			return nil, fault.NotOffered("load")
+		}
+		b.send(received{session: "s1", deliveries: many[:500]})
+		b.send(received{session: "s1", deliveries: many[500:]})
+		close(loads)
 		synctest.Wait()
 		b.send(received{session: "s1"})
-		if got, want := fmt.Sprint(b.inbox.capacities), "[1024 1023 1023 1024]"; got != want {
+		if got, want := fmt.Sprint(b.inbox.capacities), "[256 256 100 256]"; got != want {
 			t.Errorf("the worker took %v, want %v", got, want)
 		}
 	})
