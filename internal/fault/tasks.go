@@ -23,6 +23,13 @@ func TaskGoesOn(what, actor string) *connect.Error {
 		"the "+what+" of "+actor+" was set again or goes on: delete it first, or bury its dead letter")
 }
 
+// ChangeUnanswered is the error of a change of an alarm or a job that brought no answer.
+func ChangeUnanswered() *connect.Error {
+	return New(connect.CodeUnavailable, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_LINK_LOST, Outcome: unknown,
+	}, "the connection to the runtime was lost before it had answered; look whether the alarm or job is there")
+}
+
 // ViewLater is the error of a call that would let a view be called later.
 func ViewLater(procedure string) *connect.Error {
 	return refused(connect.CodeInvalidArgument, francisv1.Reason_REASON_INVALID_TASK,

@@ -64,8 +64,10 @@ func (h *Host) change(ctx context.Context, change *runtimev1.TaskChange) error {
 		return fault.Relayed(err)
 	case errors.Is(err, ErrUnsent):
 		return fault.EndedWaiting(err)
+	case ctx.Err() != nil:
+		return fault.Interrupted(ctx.Err())
 	default:
-		return fault.Interrupted(err)
+		return fault.ChangeUnanswered()
 	}
 }
 

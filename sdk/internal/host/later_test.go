@@ -287,7 +287,7 @@ func TestScheduleFromOutside(t *testing.T) {
 			return 0, fmt.Errorf("%w: %w", host.ErrUnsent, context.DeadlineExceeded)
 		}
 		wantFault(t, service.Change(ctx, deletion("a")), connect.CodeDeadlineExceeded, francisv1.Reason_REASON_DEADLINE)
-		s.change = func() (runtimev1.ChangeResponse_Result, error) { return 0, context.DeadlineExceeded }
+		s.change = func() (runtimev1.ChangeResponse_Result, error) { return 0, errors.New("lost") }
 		if err := service.Change(ctx, deletion("a")); sdk.OutcomeOf(err) != sdk.OutcomeUnknown {
 			t.Errorf("a change that was not answered failed with %v", err)
 		}
