@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -146,11 +147,24 @@ func (r *run) apart(a *activation) error {
 }
 
 // blame says that the actor's code has failed: an attempt has, if the run handles a
-// delivery. The first error counts.
+// delivery. The first error counts. None does once the host has cancelled the turn, because
+// it stops or has lost the actor.
 func (r *run) blame(err error) {
-	if d := r.handles(); d != nil && d.failure == nil {
+	if d := r.handles(); d != nil && d.failure == nil && !r.cancelled() {
 		d.failure = &runtimev1.Failure{Error: failureText(err), Permanent: actor.IsPermanent(err)}
 	}
+}
+
+// cancelled reports whether the turn of a delivery was cancelled for another reason than
+// its deadline.
+func (r *run) cancelled() bool {
+	s := r.scope.Load()
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.Is(s.cause, context.Canceled)
 }
 
 // failureText is what is kept of an error, for people.

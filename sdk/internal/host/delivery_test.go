@@ -329,6 +329,19 @@ func TestDeliveryHasADeadline(t *testing.T) {
 	})
 }
 
+// A turn that the host cancels, since it has lost the actor, is no attempt that has failed.
+func TestCancelledDeliveryHasNotFailed(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.act = func(ctx context.Context, _ actor.Turn, _ *behaviourv1.AddRequest) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		s.deliver(job("j1", 1))
+		s.revoke()
+		s.wantSettled("returned: 1s")
+	})
+}
+
 // A job with an idempotency key that took effect before is completed without running again.
 // Of one that repeats each time is another one.
 func TestDeliveryWithAKey(t *testing.T) {
