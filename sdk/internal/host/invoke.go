@@ -90,7 +90,8 @@ func (h *Host) prepare(ctx context.Context, from origin, call *actor.Call) (*run
 		}
 	}
 	r := &run{
-		host: h, parent: ctx, typ: call.Type, id: call.ID, caller: from.link, fromView: from.view, codec: call.Codec,
+		host: h, parent: ctx, typ: call.Type, id: call.ID, caller: from.link, fromView: from.view,
+		codec: uint8(call.Codec), //nolint:gosec // another one than there is does not decode the request
 		table: h.types.all()[call.Type], shard: placement.ShardOf(call.ID, placement.Shards), keyed: keyedBy(call.Key),
 	}
 	r.method = r.table.method(call.Procedure)

@@ -133,7 +133,7 @@ func (a *activation) pendingReply(key keys.Digest) ([]byte, bool) {
 
 // restored is a stored reply in the form that the caller wants.
 func (r *run) restored(stored []byte) (answer, error) {
-	if r.codec == peerv1.Codec_CODEC_PROTO {
+	if peerv1.Codec(r.codec) == peerv1.Codec_CODEC_PROTO {
 		return answer{encoded: stored}, nil
 	}
 	message := r.method.Reply.New()
@@ -143,7 +143,7 @@ func (r *run) restored(stored []byte) (answer, error) {
 	if r.codec == 0 {
 		return answer{reply: message}, nil
 	}
-	encoded, err := codec.Marshal(r.codec, message)
+	encoded, err := codec.Marshal(peerv1.Codec(r.codec), message)
 	if err != nil {
 		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 	}
@@ -157,7 +157,7 @@ func (r *run) remember(reply proto.Message) (*runtimev1.Key, error) {
 		return nil, nil
 	}
 	encoded := r.reply.encoded
-	if r.codec != peerv1.Codec_CODEC_PROTO {
+	if peerv1.Codec(r.codec) != peerv1.Codec_CODEC_PROTO {
 		var err error
 		if encoded, err = proto.Marshal(reply); err != nil {
 			return nil, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())

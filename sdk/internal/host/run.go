@@ -44,8 +44,8 @@ type run struct {
 	// 0 is never. The parent context may end earlier.
 	due   time.Duration
 	shard uint32
-	// codec is how request and reply are encoded; 0 is not at all.
-	codec peerv1.Codec
+	// codec is how request and reply are encoded, a peerv1.Codec in a byte; 0 is not at all.
+	codec uint8
 	// forwarded is true for a call of another worker, for which nobody waits here. Its
 	// parent is what Serve was given.
 	forwarded bool
@@ -487,7 +487,7 @@ func (r *run) copyReply(reply proto.Message) (answer, error) {
 	if r.codec == 0 {
 		return answer{reply: r.method.Reply.Copy(reply)}, nil
 	}
-	encoded, err := codec.Marshal(r.codec, reply)
+	encoded, err := codec.Marshal(peerv1.Codec(r.codec), reply)
 	if err != nil {
 		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 	}
