@@ -55,6 +55,28 @@ func TestStateOutlivesActivation(t *testing.T) {
 	})
 }
 
+func TestAlarmComesDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		host := francistest.Start(t)
+		if err := myactorv1francis.RegisterMyActor(host, newCounter); err != nil {
+			t.Fatal(err)
+		}
+		proxy := myactorv1francis.NewMyActorProxy(host.Service(), "id1")
+		daily := sdk.Cron("0 9 * * *", "Europe/Rome")
+		if err := proxy.ScheduleIncrement(t.Context(), "daily", daily, &myactorv1.IncrementRequest{In: 1}); err != nil {
+			t.Fatal(err)
+		}
+
+		time.Sleep(7 * 24 * time.Hour) // virtual: a week of alarms, at once
+
+		res, err := proxy.Increment(t.Context(), &myactorv1.IncrementRequest{})
+		if err != nil || res.GetOut() != 7 {
+			t.Errorf("got %v, %v; want 7", res, err)
+		}
+	})
+}
+
 // full refuses every increment.
 type full struct {
 	myactorv1francis.UnimplementedMyActor
