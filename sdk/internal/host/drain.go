@@ -65,10 +65,13 @@ func (h *Host) endAll() {
 	}
 }
 
-// abort cancels all turns and dismisses all waiting calls.
+// abort cancels all turns and dismisses all waiting calls. Once the host has stopped, an
+// activation whose records are not answered ends all the same, and those who wait for them
+// have to be told by then.
 func (h *Host) abort() {
+	slots := h.slots()
 	h.stop()
-	for _, s := range h.slots() {
+	for _, s := range append(slots, h.slots()...) {
 		s.abort()
 	}
 }
