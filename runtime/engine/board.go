@@ -50,6 +50,13 @@ func (b *board) table() *placement.Table {
 	return b.journal.Table()
 }
 
+// watch is the table now, and what is closed when anything changes.
+func (b *board) watch() (*placement.Table, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.journal.Table(), b.changed
+}
+
 // counter is the counter of the newest change: what is read from the store
 // afterwards is at least as new.
 func (b *board) counter() uint64 {

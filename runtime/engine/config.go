@@ -9,6 +9,7 @@ import (
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/dispatch"
 	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/runtime/store"
 )
@@ -16,6 +17,13 @@ import (
 // defaultMovesInFlight is how many shards of a type move for balance at a time: a
 // sixteenth of them.
 const defaultMovesInFlight = 16
+
+const (
+	// defaultDeliveries is how many tasks of a type are dispatched in a second.
+	defaultDeliveries = 25_000
+	// defaultBurst is how many may be dispatched at once after a while without.
+	defaultBurst = 10_000
+)
 
 // Config is what an engine needs.
 type Config struct {
@@ -33,6 +41,14 @@ type Config struct {
 	// MovesInFlight is how many shards of one actor type may be moving for balance
 	// at the same time; 0 is 16.
 	MovesInFlight int
+	// Deliveries is how fast the tasks of an actor type are dispatched, by type and for
+	// those without an entry of their own; 0 is 25,000 a second, and 10,000 at once.
+	Deliveries dispatch.Rate
+	// DeliveriesOf has the types for which that is different.
+	DeliveriesOf map[string]dispatch.Rate
+	// ReadAnew is how often what is due is read from the beginning, because engines of
+	// other processes may have changed it; 0 for never: this one is alone with its store.
+	ReadAnew time.Duration
 	// Local lets a worker announce no address: the only worker is in this process.
 	Local bool
 	// Logger receives what the engine says; nil is slog.Default().
@@ -42,11 +58,25 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Lease = cmp.Or(c.Lease, lease.Default)
 	c.MovesInFlight = cmp.Or(c.MovesInFlight, defaultMovesInFlight)
+	c.Deliveries = withRate(c.Deliveries)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Probe == nil {
 		c.Probe = func(context.Context, string, string) bool { return false }
 	}
 	return c
+}
+
+// withRate fills in what is not given of a rate.
+func withRate(rate dispatch.Rate) dispatch.Rate {
+	return dispatch.Rate{PerSecond: cmp.Or(rate.PerSecond, defaultDeliveries), Burst: cmp.Or(rate.Burst, defaultBurst)}
+}
+
+// rate is how fast the tasks of a type are dispatched.
+func (c Config) rate(typ string) dispatch.Rate {
+	if rate, other := c.DeliveriesOf[typ]; other {
+		return withRate(rate)
+	}
+	return c.Deliveries
 }
 
 func (c Config) validate() error {

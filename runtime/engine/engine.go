@@ -34,6 +34,7 @@ type Engine struct {
 	gate  *gate
 	marks marks
 	board *board
+	tasks *dispatcher
 
 	// loaded is closed when the board holds what the store does.
 	loaded chan struct{}
@@ -60,7 +61,7 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: read the identity of the cluster: %w", err)
 	}
-	return &Engine{
+	e := &Engine{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger,
 		gate:     newGate(),
 		marks:    marks{key: []byte(cluster.ID)},
@@ -69,12 +70,15 @@ func New(cfg Config) (*Engine, error) {
 		planning: newSlot(), announcing: newSlot(),
 		woken: make(chan struct{}, 1),
 		newID: func() string { return strings.ToLower(rand.Text()) },
-	}, nil
+	}
+	e.tasks = newDispatcher(e)
+	return e, nil
 }
 
-// Run judges the workers and places the shards until ctx ends. Then it refuses new
-// requests, ends every Watch, waits for the requests that run, and returns nil. It
-// returns an error when the store can promise nothing any more. It runs once.
+// Run judges the workers, places the shards and dispatches what is due until ctx ends.
+// Then it refuses new requests, ends every Watch, waits for the requests that run, and
+// returns nil. It returns an error when the store can promise nothing any more. It runs
+// once.
 func (e *Engine) Run(ctx context.Context) error {
 	if e.ran.Swap(true) {
 		return errors.New("engine: Run was called before")
@@ -82,7 +86,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){e.plan, e.judge, e.sweep} {
+	for _, loop := range []func(context.Context){e.plan, e.judge, e.sweep, e.tasks.run} {
 		loops.Go(func() { loop(work) })
 	}
 	err := e.outlive(ctx)

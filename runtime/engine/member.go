@@ -130,6 +130,7 @@ func (e *Engine) release(ctx context.Context, id string, req *runtimev1.ReleaseR
 	if err != nil {
 		return nil, e.doubted(err)
 	}
+	e.tasks.released(id, req.GetReleases())
 	e.merge(shardsOf(placed))
 	if !slices.ContainsFunc(placed.Shards, unowned) {
 		return placed.Shards, nil
@@ -186,6 +187,7 @@ func (e *Engine) leave(ctx context.Context, id string) error {
 		return e.doubted(err)
 	}
 	if happened {
+		e.tasks.left(id)
 		e.bury(id, placed)
 		e.log.Info("a worker has left", "worker", id)
 	}

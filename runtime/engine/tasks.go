@@ -18,7 +18,8 @@ func (w *Worker) Settle(ctx context.Context, req *runtimev1.SettleRequest) (*run
 		if err := checkSettlements(req.GetSettlements()); err != nil {
 			return nil, err
 		}
-		verdicts, _, err := e.store.Settle(ctx, w.id, req.GetSettlements())
+		verdicts, moved, err := e.store.Settle(ctx, w.id, req.GetSettlements())
+		e.tasks.settled(req.GetSettlements(), verdicts, moved, err)
 		return &runtimev1.SettleResponse{Verdicts: verdicts}, err
 	})
 }
@@ -36,6 +37,7 @@ func (w *Worker) Change(ctx context.Context, req *runtimev1.ChangeRequest) (*run
 			return nil, store.ErrDead
 		}
 		results, moved, err := e.store.Change(ctx, req.GetChanges())
+		e.tasks.moved(moved, err)
 		return &runtimev1.ChangeResponse{Results: results, Mark: e.marks.seal(moved.Point)}, err
 	})
 }

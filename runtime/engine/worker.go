@@ -156,15 +156,11 @@ func (w *Worker) Commit(ctx context.Context, req *runtimev1.CommitRequest) (*run
 			return nil, err
 		}
 		results, moved, err := e.store.Commit(ctx, w.id, req.GetRecords())
+		e.tasks.committed(req.GetRecords(), results, moved, err)
 		failpoint.Reach(failpoint.BeforeReply)
 		failpoint.Pass(failpoint.AfterReply)
 		return &runtimev1.CommitResponse{Results: results, Mark: e.marks.seal(moved.Point)}, err
 	})
-}
-
-// Receive waits for what is due for the worker's actors.
-func (w *Worker) Receive(context.Context, *runtimev1.ReceiveRequest) (*runtimev1.ReceiveResponse, error) {
-	return nil, fault.NotOffered("deliver tasks")
 }
 
 // Certify renews the worker's certificate.

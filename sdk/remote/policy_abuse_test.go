@@ -65,7 +65,7 @@ var policy = map[string]cells{
 	"francis.runtime.v1.WorkerService/Certify":  forWorkers(argument),
 	"francis.runtime.v1.WorkerService/Change":   forWorkers(served),
 	"francis.runtime.v1.WorkerService/List":     forWorkers(argument),
-	"francis.runtime.v1.WorkerService/Receive":  forWorkers(missing),
+	"francis.runtime.v1.WorkerService/Receive":  forWorkers(argument),
 	"francis.runtime.v1.WorkerService/Settle":   forWorkers(served),
 	"francis.runtime.v1.LinkService/Link":       forWorkers(served),
 	"francis.runtime.v1.JoinService/Begin":      forJoiners(argument),
