@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/pki"
 )
 
@@ -24,6 +26,7 @@ func (r *reader) check(cfg *Config) {
 	r.checkProvider(cfg.Provider)
 	r.checkLog(cfg.Log)
 	r.checkTimes(cfg)
+	r.checkDeliveries(cfg.Deliveries)
 	r.checkAuthority(cfg)
 }
 
@@ -159,5 +162,33 @@ func (r *reader) checkTimes(cfg *Config) {
 	const path = "shutdownGracePeriod"
 	if d := cfg.ShutdownGracePeriod; r.given(path) && (d < 0 || d > maxGrace) {
 		r.report(path, "%s is %v; it must be between 0s and %v", path, d, maxGrace)
+	}
+}
+
+func (r *reader) checkDeliveries(d Deliveries) {
+	r.checkDelivery("deliveries.perSecond", d.PerSecond)
+	r.checkDelivery("deliveries.burst", d.Burst)
+	seen := map[string]bool{}
+	for i, typ := range d.Types {
+		path := fmt.Sprintf("deliveries.types[%d]", i)
+		r.require(path+".type", "name the actor type")
+		r.checkDelivery(path+".perSecond", typ.PerSecond)
+		r.checkDelivery(path+".burst", typ.Burst)
+		if !r.given(path + ".type") {
+			continue
+		}
+		if err := name.CheckType(typ.Type); err != nil {
+			r.report(path+".type", "%s.type: %v", path, err)
+		}
+		if seen[typ.Type] {
+			r.report(path+".type", "%s.type is %q, as another one before; remove one", path, typ.Type)
+		}
+		seen[typ.Type] = true
+	}
+}
+
+func (r *reader) checkDelivery(path string, n int) {
+	if r.given(path) && (n < 1 || n > limit.MaxDeliveries) {
+		r.report(path, "%s is %d; it must be between 1 and %d", path, n, limit.MaxDeliveries)
 	}
 }

@@ -38,6 +38,8 @@ const (
 	DefaultCluster             = "francis"
 	DefaultLease               = lease.Default
 	DefaultShutdownGracePeriod = limit.ShutdownGrace
+	DefaultDeliveriesPerSecond = limit.DeliveriesPerSecond
+	DefaultDeliveriesBurst     = limit.DeliveriesBurst
 )
 
 // Config is what a runtime is told. A Config that [Load] or [Parse] returned is
@@ -60,6 +62,8 @@ type Config struct {
 	// Lease is how long a worker may work after a renewal, from 2 to 60 seconds.
 	// Default: [DefaultLease].
 	Lease time.Duration `yaml:"lease"`
+	// Deliveries bounds how fast alarms and jobs are delivered.
+	Deliveries Deliveries `yaml:"deliveries"`
 	// ShutdownGracePeriod is how long a stopping runtime waits for its workers, up to
 	// an hour. Default: [DefaultShutdownGracePeriod].
 	ShutdownGracePeriod time.Duration `yaml:"shutdownGracePeriod"`
@@ -83,6 +87,28 @@ type Provider struct {
 	ConnectionString string `yaml:"connectionString"`
 }
 
+// Deliveries bounds how fast alarms and jobs that are due are delivered, of each actor type,
+// so that many that are overdue are no storm.
+type Deliveries struct {
+	// PerSecond is how many in a second, up to 1,000,000. Default:
+	// [DefaultDeliveriesPerSecond].
+	PerSecond int `yaml:"perSecond"`
+	// Burst is how many at once after a while without, up to 1,000,000. Default:
+	// [DefaultDeliveriesBurst].
+	Burst int `yaml:"burst"`
+	// Types are the actor types that have rates of their own.
+	Types []TypeDeliveries `yaml:"types"`
+}
+
+// TypeDeliveries is the rate of one actor type.
+type TypeDeliveries struct {
+	// Type is the actor type.
+	Type string `yaml:"type"`
+	// PerSecond and Burst are as in [Deliveries], which also has their defaults.
+	PerSecond int `yaml:"perSecond"`
+	Burst     int `yaml:"burst"`
+}
+
 // Log says what is logged and how.
 type Log struct {
 	// Level is "debug", "info", "warn" or "error". Default: "info".
@@ -101,6 +127,7 @@ func Default() *Config {
 		Bootstrap:           Bootstrap{Method: MethodPSK},
 		Log:                 Log{Level: "info", Format: FormatAuto},
 		Lease:               DefaultLease,
+		Deliveries:          Deliveries{PerSecond: DefaultDeliveriesPerSecond, Burst: DefaultDeliveriesBurst},
 		ShutdownGracePeriod: DefaultShutdownGracePeriod,
 	}
 }
@@ -162,6 +189,7 @@ func (c *Config) LogValue() slog.Value {
 		slog.Group("provider", "type", c.Provider.Type, "connectionString", c.Provider.ConnectionString),
 		slog.Group("log", "level", c.Log.Level, "format", c.Log.Format),
 		slog.String("lease", c.Lease.String()),
+		slog.Any("deliveries", c.Deliveries),
 		slog.String("shutdownGracePeriod", c.ShutdownGracePeriod.String()),
 	)
 }

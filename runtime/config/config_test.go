@@ -62,6 +62,7 @@ func TestParseEverySetting(t *testing.T) {
 	"provider": {"type": "memory"},
 	"log": {"level": "warn", "format": "json"},
 	"lease": "2s",
+	"deliveries": {"perSecond": 1000, "burst": 100, "types": [{"type": "cart", "perSecond": 10}]},
 	"shutdownGracePeriod": "1m30s"
 }`))
 	if err != nil {
@@ -72,6 +73,9 @@ func TestParseEverySetting(t *testing.T) {
 	}
 	if cfg.Provider.Type != config.ProviderMemory || cfg.Log != (config.Log{Level: "warn", Format: "json"}) {
 		t.Errorf("read %+v", cfg)
+	}
+	if d := cfg.Deliveries; d.PerSecond != 1000 || d.Burst != 100 || len(d.Types) != 1 || d.Types[0] != (config.TypeDeliveries{Type: "cart", PerSecond: 10}) {
+		t.Errorf("read %+v", d)
 	}
 	if warnings := cfg.Warnings(); len(warnings) != 0 {
 		t.Errorf("warnings of good keys: %v", warnings)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -170,6 +171,8 @@ func (r *reader) value(node *yaml.Node, into reflect.Value, path string) {
 		r.struc(node, into, path)
 	case into.Kind() == reflect.Slice:
 		r.list(node, into, path)
+	case into.Kind() == reflect.Int:
+		r.number(node, into, path)
 	default:
 		if text, ok := r.text(node, path); ok {
 			into.SetString(text)
@@ -218,6 +221,15 @@ func (r *reader) duration(node *yaml.Node, into reflect.Value, path string) {
 		return
 	}
 	into.SetInt(int64(d))
+}
+
+func (r *reader) number(node *yaml.Node, into reflect.Value, path string) {
+	n, err := strconv.Atoi(strings.ReplaceAll(node.Value, "_", ""))
+	if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!int" || err != nil {
+		r.wrong(node, path, "a whole number")
+		return
+	}
+	into.SetInt(int64(n))
 }
 
 // wrong tells that a value is of the wrong kind. It never shows the value, which may

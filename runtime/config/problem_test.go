@@ -50,7 +50,7 @@ var problems = []struct {
 	{"unknown key", "bind:", "bnd:", `c.yaml:1: there is no setting "bnd"; did you mean "bind"?`},
 	{"unknown key in a section", "hostPSK", "hostpsk", `c.yaml:6: there is no setting "bootstrap.hostpsk"; did you mean "bootstrap.hostPSK"?`},
 	{"unknown section", "log:", "logging:", `c.yaml:10: there is no setting "logging"; did you mean "log"?`},
-	{"strange key", "lease", "colour", `c.yaml:12: there is no setting "colour"; there are bind, cluster, runtimePSKs, bootstrap, provider, log, lease, shutdownGracePeriod`},
+	{"strange key", "lease", "colour", `c.yaml:12: there is no setting "colour"; there are bind, cluster, runtimePSKs, bootstrap, provider, log, lease, deliveries, shutdownGracePeriod`},
 	{"written twice", "lease: 5s", "bind: \":1\"", `c.yaml:12: bind is written twice, first in line 1; remove one`},
 
 	{"number for text", `bind: "127.0.0.1:7400"`, "bind: 7400", `c.yaml:1: bind is a number, not a text; put it in quotes`},
@@ -70,6 +70,12 @@ var problems = []struct {
 	{"bad cluster", "lease: 5s", "cluster: My_Shop", `c.yaml:12: cluster: malformed identity: the cluster name "My_Shop" is not 1 to 63 of a–z, 0–9 and inner '-'`},
 	{"short lease", "lease: 5s", "lease: 1s", `c.yaml:12: lease is 1s; it must be between 2s and 1m0s`},
 	{"long lease", "lease: 5s", "lease: 2m", `c.yaml:12: lease is 2m0s; it must be between 2s and 1m0s`},
+	{"no rate", "lease: 5s", "deliveries: {perSecond: 0}", `c.yaml:12: deliveries.perSecond is 0; it must be between 1 and 1000000`},
+	{"too many at once", "lease: 5s", "deliveries: {burst: 1000001}", `c.yaml:12: deliveries.burst is 1000001; it must be between 1 and 1000000`},
+	{"half a delivery", "lease: 5s", "deliveries: {burst: 1.5}", `c.yaml:12: deliveries.burst is a number; it must be a whole number`},
+	{"a rate of no type", "lease: 5s", "deliveries: {types: [{burst: 5}]}", `c.yaml:12: deliveries.types[0].type is missing; name the actor type`},
+	{"a rate of a bad type", "lease: 5s", "deliveries: {types: [{type: a/b}]}", `c.yaml:12: deliveries.types[0].type: the actor type "a/b" has the character '/'; letters, digits, '.', '_', '~' and '-' are allowed`},
+	{"two rates of a type", "lease: 5s", "deliveries: {types: [{type: a}, {type: a}]}", `c.yaml:12: deliveries.types[1].type is "a", as another one before; remove one`},
 	{"negative grace", "lease: 5s", "shutdownGracePeriod: -1s", `c.yaml:12: shutdownGracePeriod is -1s; it must be between 0s and 1h0m0s`},
 
 	{"no runtime keys", "runtimePSKs:\n  - \"" + keyOne + "\"\n", "", "c.yaml:1: runtimePSKs is missing; list at least one key; make it with `runtime gen-key`"},

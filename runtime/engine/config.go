@@ -11,19 +11,13 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/dispatch"
 	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
 // defaultMovesInFlight is how many shards of a type move for balance at a time: a
 // sixteenth of them.
 const defaultMovesInFlight = 16
-
-const (
-	// defaultDeliveries is how many tasks of a type are dispatched in a second.
-	defaultDeliveries = 25_000
-	// defaultBurst is how many may be dispatched at once after a while without.
-	defaultBurst = 10_000
-)
 
 // Config is what an engine needs.
 type Config struct {
@@ -68,7 +62,7 @@ func (c Config) withDefaults() Config {
 
 // withRate fills in what is not given of a rate.
 func withRate(rate dispatch.Rate) dispatch.Rate {
-	return dispatch.Rate{PerSecond: cmp.Or(rate.PerSecond, defaultDeliveries), Burst: cmp.Or(rate.Burst, defaultBurst)}
+	return dispatch.Rate{PerSecond: cmp.Or(rate.PerSecond, limit.DeliveriesPerSecond), Burst: cmp.Or(rate.Burst, limit.DeliveriesBurst)}
 }
 
 // rate is how fast the tasks of a type are dispatched.

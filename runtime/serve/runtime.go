@@ -10,6 +10,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/dispatch"
 	"github.com/francis-actors/francis/internal/join"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/runtime/config"
@@ -91,10 +93,25 @@ func (r *Runtime) open(listener net.Listener) (err error) {
 	return nil
 }
 
+// ratesOf are the rates of the types that have their own; what one leaves out is that of the
+// others.
+func ratesOf(deliveries config.Deliveries) map[string]dispatch.Rate {
+	rates := map[string]dispatch.Rate{}
+	for _, typ := range deliveries.Types {
+		rates[typ.Type] = rateOf(cmp.Or(typ.PerSecond, deliveries.PerSecond), cmp.Or(typ.Burst, deliveries.Burst))
+	}
+	return rates
+}
+
+func rateOf(perSecond, burst int) dispatch.Rate {
+	return dispatch.Rate{PerSecond: float64(perSecond), Burst: float64(burst)}
+}
+
 // assemble makes the engine and the two servers before it.
 func (r *Runtime) assemble(listener net.Listener) (err error) {
 	r.engine, err = engine.New(engine.Config{
 		Store: r.store, Lease: r.cfg.Lease, Probe: r.probe, Certify: r.certify, Logger: r.log,
+		Deliveries: rateOf(r.cfg.Deliveries.PerSecond, r.cfg.Deliveries.Burst), DeliveriesOf: ratesOf(r.cfg.Deliveries),
 	})
 	if err != nil {
 		return err

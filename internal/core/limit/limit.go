@@ -47,6 +47,13 @@ const (
 	MaxChanges = 1024
 	// MaxFailure is how much is kept of the error of a failed attempt, in bytes.
 	MaxFailure = 1 << 10
+	// DeliveriesPerSecond is how many alarms and jobs of an actor type are delivered in a
+	// second.
+	DeliveriesPerSecond = 25_000
+	// DeliveriesBurst is how many of them are delivered at once after a while without.
+	DeliveriesBurst = 10_000
+	// MaxDeliveries bounds both.
+	MaxDeliveries = 1_000_000
 	// ChainDepth is how many actors one chain of calls may hold.
 	ChainDepth = 64
 	// Attempts is how often an alarm or a job is tried.
