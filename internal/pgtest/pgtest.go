@@ -183,6 +183,21 @@ func (s *Server) Restart(t testing.TB, how os.Signal) {
 	s.Launch(t)
 }
 
+// Standby restarts the server as a standby, which takes no writes.
+func (s *Server) Standby(t testing.TB) {
+	t.Helper()
+	s.Stop(t, Fast)
+	signal := filepath.Join(s.data(), "standby.signal")
+	err := os.WriteFile(signal, nil, 0o600)
+	if err == nil {
+		err = give(signal)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Launch(t)
+}
+
 // Snapshot copies the data of a server that is stopped, for Restore.
 func (s *Server) Snapshot(t testing.TB) {
 	t.Helper()
@@ -278,7 +293,7 @@ func (p *process) listen(out io.ReadCloser, ready chan<- struct{}) {
 		p.mu.Lock()
 		fmt.Fprintln(&p.log, lines.Text())
 		p.mu.Unlock()
-		if ready != nil && strings.Contains(lines.Text(), "database system is ready to accept connections") {
+		if ready != nil && strings.Contains(lines.Text(), "database system is ready to accept") {
 			close(ready)
 			ready = nil
 		}

@@ -24,3 +24,10 @@ type Store interface {
 	// that still wait, answer ErrClosed. It may be repeated.
 	Close() error
 }
+
+// Shared is a store that other runtimes change too, at the same time.
+type Shared interface {
+	// Placements returns a number that changes with every change of members, types and
+	// shards, whichever runtime makes it, but for beats. It costs little.
+	Placements(ctx context.Context) (uint64, error)
+}

@@ -17,7 +17,9 @@
 // at it without a lock would let a record through whose shard moves meanwhile. The worker
 // row is never locked: its beat goes on. The counter comes last, so that its row, the only
 // one that all transactions share, is locked for no longer than it takes to make them
-// durable; what comes meanwhile joins the next group.
+// durable; what comes meanwhile joins the next group. A group that may change tasks takes
+// it when it reads: the counter is the revision of its tasks, and of two transactions that
+// change a task, where there may be no row to be locked, the later one has the higher.
 //
 // The calls of a worker go through one of a few lanes: so its shards are locked by one
 // transaction of a runtime at a time, and large groups form.

@@ -22,6 +22,7 @@ const (
 	codeDeadlock      = "40P01"
 	codeUnique        = "23505" // a row that was new to two transactions
 	codeLockTimeout   = "55P03"
+	codeIdle          = "25P03" // the server has ended a session that kept it waiting
 	codeReadOnly      = "25006"
 	codeDiskFull      = "53100"
 	codeDataCorrupted = "XX001"
@@ -53,7 +54,7 @@ func lost(err error) error {
 
 func meaningOf(code string) error {
 	switch code {
-	case codeSerialization, codeDeadlock, codeUnique, codeLockTimeout:
+	case codeSerialization, codeDeadlock, codeUnique, codeLockTimeout, codeIdle:
 		return errConflict
 	case codeDiskFull:
 		return store.ErrFull

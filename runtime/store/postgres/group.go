@@ -25,6 +25,9 @@ type group struct {
 	owners *cluster.Table
 	lasts  map[actorKey]last
 	shelf  shelf
+	// counts is true for a group that may change tasks: it takes its counter when it reads,
+	// since the tasks have it as their revision. Until its commit nobody else counts.
+	counts bool
 	// before is the cluster before the group, and now the time of it.
 	before store.Cluster
 	now    time.Time
@@ -69,7 +72,7 @@ func newGroup(s *Store, calls []*writeCall) *group {
 	}
 }
 
-// commit is the whole transaction. Without anything to write it changes nothing.
+// commit is the whole transaction.
 func (g *group) commit(ctx context.Context, t *transaction) error {
 	if err := g.read(ctx, t); err != nil {
 		return err
@@ -88,16 +91,9 @@ func (g *group) commit(ctx context.Context, t *transaction) error {
 	if g.store.config.judged != nil {
 		g.store.config.judged()
 	}
-	after := g.before
-	if len(g.rows) > 0 || !g.draft.Empty() {
-		b := &pgx.Batch{}
-		if err := g.write(b); err != nil {
-			return err
-		}
-		var err error
-		if after, err = t.commit(ctx, b); err != nil {
-			return err
-		}
+	after, err := g.writeAll(ctx, t)
+	if err != nil {
+		return err
 	}
 	for i := range g.answers {
 		g.answers[i].point = after.Point()
@@ -105,9 +101,23 @@ func (g *group) commit(ctx context.Context, t *transaction) error {
 	return nil
 }
 
-// The revision of a task is one more than the counter when its row was locked. What the
-// row held before was committed by then, with a revision that was not above the counter,
-// so no revision of a key comes twice.
+// writeAll writes what the group has come to, and commits. Without anything to write it
+// changes nothing.
+func (g *group) writeAll(ctx context.Context, t *transaction) (after store.Cluster, err error) {
+	if len(g.rows) == 0 && g.draft.Empty() {
+		return g.before, nil
+	}
+	b := &pgx.Batch{}
+	if err := g.write(b); err != nil {
+		return after, err
+	}
+	if !g.counts {
+		return t.commit(ctx, b)
+	}
+	after = g.before
+	after.Counter++
+	return after, t.commitCounted(ctx, b)
+}
 
 // judge answers a call. What it says of an applied record is true once the group is
 // committed.

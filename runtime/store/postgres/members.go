@@ -56,6 +56,7 @@ func (s shell) change(ctx context.Context, t *transaction, transition func(*clus
 		return table.Cluster.Counter, err
 	}
 	write := &pgx.Batch{}
+	write.Queue(countPlacement)
 	if err := writeChange(write, table, change); err != nil {
 		return 0, err
 	}
@@ -132,6 +133,15 @@ func (s *Store) Shards(ctx context.Context) (store.Placed, error) {
 		b.Queue(readShards).Query(each(scanShard, &shards))
 	})
 	return store.Placed{Shards: shards, Counter: now.Counter}, err
+}
+
+// Placements implements store.Shared.
+func (s *Store) Placements(ctx context.Context) (uint64, error) {
+	var changes int64
+	err := s.ask(ctx, "the number of placements", func(b *pgx.Batch) {
+		b.Queue(readPlacement).QueryRow(func(row pgx.Row) error { return row.Scan(&changes) })
+	})
+	return uint64(changes), err
 }
 
 // Beat implements store.Members. It is durable like everything else: a renewal that was

@@ -87,18 +87,24 @@ type Store struct {
 	told    told
 }
 
+// openPatience bounds how long a store may take to open: another runtime may be upgrading
+// the database.
+const openPatience = time.Minute
+
 // Open connects to the database, and makes or upgrades what is missing in it. Several
 // runtimes may do so at the same time.
-func Open(ctx context.Context, config Config) (*Store, error) {
+func Open(config Config) (*Store, error) {
 	config = config.withDefaults()
 	s := &Store{
 		config: config, health: &health{logger: config.Logger}, seed: maphash.MakeSeed(),
 		loads: queue.New[*loadCall](), failed: make(chan struct{}),
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), openPatience)
+	defer cancel()
 	if err := s.connect(ctx); err != nil {
 		return nil, fmt.Errorf("open the store in PostgreSQL: %w", err)
 	}
-	s.work, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.work, s.stop = context.WithCancel(context.Background())
 	s.Keeper = cluster.NewKeeper(shell{s}, s.now)
 	for range config.Lanes {
 		l := &lane{store: s, queue: queue.New[*writeCall]()}
@@ -216,4 +222,7 @@ func (g *gate) close() {
 
 func (g *gate) wait() { g.running.Wait() }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store  = (*Store)(nil)
+	_ store.Shared = (*Store)(nil)
+)

@@ -96,10 +96,17 @@ func (g *group) read(ctx context.Context, t *transaction) error {
 		b.Queue(lockActors, types, ids).Query(g.scanLasts)
 	}
 	g.shelf.lock(b, refs)
-	b.Queue(readCluster).QueryRow(scanCluster(&g.before))
 	b.Queue(readClock).QueryRow(g.store.scanClock(&g.now))
+	if g.counts = len(refs) > 0; g.counts {
+		b.Queue(countOne).QueryRow(scanCluster(&g.before))
+	} else {
+		b.Queue(readCluster).QueryRow(scanCluster(&g.before))
+	}
 	if err := t.send(ctx, b); err != nil {
 		return err
+	}
+	if g.counts {
+		g.before.Counter-- // as it was before the group
 	}
 	g.owners = owners.table()
 	return nil

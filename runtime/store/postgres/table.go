@@ -21,10 +21,13 @@ const (
 	regenerate     = `UPDATE francis.cluster SET generation = $1, counter = $2, checksum = $3`
 	foundCluster   = `INSERT INTO francis.cluster (one, id, generation, counter, checksum) VALUES (1, $1, 1, 0, $2)`
 
-	lockPlacement = `SELECT one FROM francis.placement FOR UPDATE`
-	readWorkers   = `SELECT id, died, beat, worker, checksum FROM francis.workers ORDER BY id`
-	readTypes     = `SELECT name, shards, type, checksum FROM francis.types ORDER BY name`
-	readShards    = `SELECT type, shard, epoch, worker, next, checksum FROM francis.shards ORDER BY type, shard`
+	lockPlacement  = `SELECT changes FROM francis.placement FOR UPDATE`
+	countPlacement = `UPDATE francis.placement SET changes = changes + 1`
+	readPlacement  = `SELECT changes FROM francis.placement`
+
+	readWorkers = `SELECT id, died, beat, worker, checksum FROM francis.workers ORDER BY id`
+	readTypes   = `SELECT name, shards, type, checksum FROM francis.types ORDER BY name`
+	readShards  = `SELECT type, shard, epoch, worker, next, checksum FROM francis.shards ORDER BY type, shard`
 
 	insertWorker = `INSERT INTO francis.workers (id, died, beat, worker, checksum) VALUES ($1, $2, 0, $3, $4)`
 	updateWorker = `UPDATE francis.workers SET worker = $3, checksum = $4 WHERE id = $1 AND died = $2`

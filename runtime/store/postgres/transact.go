@@ -59,12 +59,17 @@ func (t *transaction) send(ctx context.Context, b *pgx.Batch) error {
 // commit. It returns the cluster after it.
 func (t *transaction) commit(ctx context.Context, b *pgx.Batch) (now store.Cluster, err error) {
 	b.Queue(countOne).QueryRow(scanCluster(&now))
+	return now, t.commitCounted(ctx, b)
+}
+
+// commitCounted is commit for who has counted before.
+func (t *transaction) commitCounted(ctx context.Context, b *pgx.Batch) error {
 	b.Queue("COMMIT")
 	failpoint.Reach(failpoint.BeforeCommit)
 	t.sent = true
-	err = t.send(ctx, b)
+	err := t.send(ctx, b)
 	failpoint.Reach(failpoint.AfterCommit)
-	return now, err
+	return err
 }
 
 // transact runs a body in a transaction, from its first statement to its commit, and

@@ -12,12 +12,14 @@ CREATE TABLE francis.cluster (
   checksum   BIGINT NOT NULL
 );
 
--- Who changes workers (but for a beat), types or shards locks the row first.
+-- Who changes workers (but for a beat), types or shards locks the row first, and adds 1 to
+-- changes.
 CREATE TABLE francis.placement (
-  one BIGINT PRIMARY KEY CHECK (one = 1)
+  one     BIGINT PRIMARY KEY CHECK (one = 1),
+  changes BIGINT NOT NULL
 );
 
-INSERT INTO francis.placement VALUES (1);
+INSERT INTO francis.placement VALUES (1, 0);
 
 -- worker is a francis.runtime.v1.Worker. died is in Unix seconds, 0 while it is alive.
 -- checksum is not over beat.
