@@ -40,6 +40,14 @@
 // call with an idempotency key ([WithIdempotencyKey]) also when nobody knows what
 // happened. [WithoutRetries] keeps it from that.
 //
+// # Alarms and jobs
+//
+// Any method that is no view can be called later: a proxy has Schedule… for alarms, which
+// have a name and may come again and again ([When]), and Enqueue… for jobs. In a turn, by
+// its Self or by a proxy on it, they are part of the transaction. What is due is delivered
+// at least once, and takes effect on the state exactly once; one that fails is tried again
+// as its contract says, and becomes a dead letter in the end ([Later]).
+//
 // # Errors
 //
 // Every error of a call is a *connect.Error. [Retryable], [OutcomeOf] and

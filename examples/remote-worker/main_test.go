@@ -52,6 +52,10 @@ func TestWalkthrough(t *testing.T) {
 	c.wantCount(1, "id2", 42, 42)
 	c.wantCount(0, "id2", 42, 84)
 
+	// The alarm of the README, set through the worker that may not have the actor.
+	c.remind(0, "id3", "0s")
+	c.await("the alarm is seen", func() bool { return c.get(1, "id3") == `{"Out":1}` })
+
 	// The runtime dies; calls wait until it is back, and go on from where they were.
 	runtime.kill()
 	restarted := make(chan *process, 1)
@@ -60,30 +64,34 @@ func TestWalkthrough(t *testing.T) {
 	c.wantCount(1, "id2", 1, 85)
 	runtime = <-restarted
 
+	// An alarm is due while the worker of its actor is dead.
+	c.remind(1, "id1", "1s")
+	c.remind(1, "id2", "1s")
+
 	// A worker dies; the other one takes its actors over. A call that was under way
 	// would be told that its outcome is unknown, so a view asks first.
 	workers[0].kill()
 	for _, id := range []string{"id1", "id2"} {
-		c.await("the actors have moved", func() bool { return c.get(1, id) == `{"Out":85}` })
+		c.await("the actors have moved, and their alarms with them", func() bool { return c.get(1, id) == `{"Out":86}` })
 	}
-	c.wantCount(1, "id1", 1, 86)
-	c.wantCount(1, "id2", 1, 86)
+	c.wantCount(1, "id1", 1, 87)
+	c.wantCount(1, "id2", 1, 87)
 	workers[0] = c.startWorker(0)
-	c.wantCount(0, "id1", 1, 87)
-	c.wantCount(0, "id2", 1, 87)
+	c.wantCount(0, "id1", 1, 88)
+	c.wantCount(0, "id2", 1, 88)
 
 	// A worker is asked to stop; it hands its actors over, and no call fails.
 	workers[1].stop()
-	c.wantCount(0, "id1", 1, 88)
-	c.wantCount(0, "id2", 1, 88)
+	c.wantCount(0, "id1", 1, 89)
+	c.wantCount(0, "id2", 1, 89)
 
 	// Everything stops; the state is still there.
 	workers[0].stop()
 	runtime.stop()
 	runtime = c.startRuntime()
 	workers[0] = c.startWorker(0)
-	c.wantCount(0, "id1", 1, 89)
-	c.wantCount(0, "id2", 1, 89)
+	c.wantCount(0, "id1", 1, 90)
+	c.wantCount(0, "id2", 1, 90)
 	workers[0].stop()
 	runtime.stop()
 }
@@ -353,6 +361,21 @@ func (c *cluster) wantCount(worker int, id string, in, want int32) {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if got := c.do(req); got != fmt.Sprintf(`{"Out":%d}`, want) {
 		c.t.Errorf("increment of %s by %d through worker %d: %s, want %d", id, in, worker, got, want)
+	}
+}
+
+// remind sets the alarm of the README, with a delay of its own.
+func (c *cluster) remind(worker int, id, delay string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.http[worker]+"/alarm/myactor/"+id+"/tea",
+		strings.NewReader(`{"method": "remind", "data": {"Text": "tea is ready", "In": 1}, "dueTime": "`+delay+`"}`))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if got := c.do(req); got != "{}" {
+		c.t.Errorf("an alarm of %s through worker %d: %s", id, worker, got)
 	}
 }
 
