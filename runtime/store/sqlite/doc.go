@@ -5,7 +5,9 @@
 // fsync, with many they share it. It yields once before it takes, and looks once more
 // before it commits, which lets groups form; there is no timer. The cluster table is in memory, as package cluster has
 // it; the writer alone changes it, together with the rows on disk, so the fence of a
-// record costs no query. A few more connections read.
+// record costs no query. A few more connections read. What a group does to tasks is
+// gathered in a draft, whose rows are written once at the end of the transaction, however
+// often they changed; pages of what is due, and lists, are read on one connection more.
 //
 // The file is in WAL mode with synchronous=FULL: what was acknowledged survives a
 // crash of the machine. The writer itself moves the log into the file, so that an

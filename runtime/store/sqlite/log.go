@@ -8,9 +8,9 @@ import (
 const (
 	pageSize = 4_096
 	// logPages is how much is written before the log is moved into the file, in pages:
-	// 4 MiB. A log that begins anew is overwritten, and a sync takes half as long as one of
-	// a file that grows.
-	logPages = 4 << 20 / pageSize
+	// 8 MiB. A log that begins anew is overwritten, and a sync takes half as long as one of
+	// a file that grows; but each time, what many actors wrote costs a page in the file.
+	logPages = 8 << 20 / pageSize
 	// logLimit is how long the log is left, in pages, 24 MiB, where readers keep it from
 	// beginning anew; a longer one waits for them. With another round and the group that
 	// ends it, of at most groupBytes, it stays below logKept.
