@@ -13,8 +13,8 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
-// linkedRuntime is the runtime as a worker sees it: loads and commits travel on a link,
-// unless they are large; the rest are requests of their own.
+// linkedRuntime is the runtime as a worker sees it: loads, commits, settlements and changes
+// travel on a link, unless they are large; the rest are requests of their own.
 type linkedRuntime struct {
 	runtimev1connect.WorkerServiceClient
 
@@ -37,6 +37,24 @@ func (r linkedRuntime) Commit(ctx context.Context, req *runtimev1.CommitRequest)
 		return r.WorkerServiceClient.Commit(ctx, req)
 	}
 	return answer.GetCommit(), err
+}
+
+// Settle ends deliveries.
+func (r linkedRuntime) Settle(ctx context.Context, req *runtimev1.SettleRequest) (*runtimev1.SettleResponse, error) {
+	answer, apart, err := r.call(ctx, &runtimev1.LinkRequest{Request: &runtimev1.LinkRequest_Settle{Settle: req}})
+	if apart {
+		return r.WorkerServiceClient.Settle(ctx, req)
+	}
+	return answer.GetSettle(), err
+}
+
+// Change changes alarms and jobs.
+func (r linkedRuntime) Change(ctx context.Context, req *runtimev1.ChangeRequest) (*runtimev1.ChangeResponse, error) {
+	answer, apart, err := r.call(ctx, &runtimev1.LinkRequest{Request: &runtimev1.LinkRequest_Change{Change: req}})
+	if apart {
+		return r.WorkerServiceClient.Change(ctx, req)
+	}
+	return answer.GetChange(), err
 }
 
 // call makes a request on the link; apart is true for one that is too large for it.
