@@ -40,7 +40,6 @@ func TestBehaviour(t *testing.T) {
 
 var inProcess = behaviour.Topology{
 	Name:   "in process",
-	Later:  true,
 	Test:   synctest.Test,
 	Settle: synctest.Wait,
 	Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {

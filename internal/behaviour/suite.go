@@ -3,7 +3,6 @@ package behaviour
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"connectrpc.com/connect/v2"
@@ -36,8 +35,6 @@ type Topology struct {
 	// Forwards is true where the actors live on another worker than the host. What
 	// became of a call that its caller gives up, is unknown then.
 	Forwards bool
-	// Later is true where alarms and jobs come due.
-	Later bool
 }
 
 // Run runs the suite on a topology.
@@ -102,9 +99,6 @@ func Run(t *testing.T, topology Topology) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if strings.HasPrefix(name, "R11") && !topology.Later {
-				t.Skip("alarms and jobs do not come due on this topology yet; the topology in process runs this test")
-			}
 			topology.Test(t, func(t *testing.T) { test(t, newSetup(t, topology)) })
 		})
 	}
