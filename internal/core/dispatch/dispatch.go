@@ -355,11 +355,10 @@ func (d *Dispatcher) worker(id string) *worker {
 	return w
 }
 
-// Pump says what is to be done, by the clock of the store. The time never goes back.
+// Pump says what is to be done, by the clock of the store. If that was put back, so is what
+// is due.
 func (d *Dispatcher) Pump(now time.Time) Effects {
-	if now.After(d.now) {
-		d.now = now
-	}
+	d.now = now
 	d.ring()
 	effects := Effects{Gives: d.give()}
 	effects.Reads = append(d.readTypes(), d.readActors()...)

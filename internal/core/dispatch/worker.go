@@ -78,6 +78,10 @@ func (w *worker) collect() (deliveries []*runtimev1.Delivery) {
 		if a == nil {
 			break
 		}
+		if a.rows[0].Due.After(w.d.now) { // the clock was put back
+			a.place()
+			continue
+		}
 		if delivery := w.deliver(a); delivery != nil {
 			deliveries = append(deliveries, delivery)
 			size += a.out.row.size
