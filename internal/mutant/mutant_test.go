@@ -18,6 +18,7 @@ func TestGuaranteesAreNoticed(t *testing.T) {
 		"without_g5":  {"runtime/store/memory", "TestStore/a_decree_needs_the_beat_that_was_seen", "a_decree_needs_the_beat"},
 		"without_g6":  {"sdk/internal/host", "TestReplyWaitsForCommit", "before its commit was"},
 		"without_g7":  {"internal/behaviour", "TestBehaviour/in_process/R5", "has sum"},
+		"without_g9":  {"runtime/store/memory", "TestStore/a_superseded_delivery_refuses_the_whole_record", "superseded"},
 		"without_g13": {"internal/core/lease", "Test", "decree"},
 	} {
 		t.Run(tag, func(t *testing.T) {
