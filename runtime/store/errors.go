@@ -23,6 +23,15 @@ var (
 	// ErrAway means that the database of the store does not answer, or takes no writes.
 	// What was sent may have happened all the same. It goes on by itself once it answers.
 	ErrAway = errors.New("the database of the store does not answer; nothing is lost, and it goes on by itself when it does")
+	// ErrNotEmpty means that a store holds something that a backup would replace. Nothing
+	// happened.
+	ErrNotEmpty = errors.New("the store is not empty")
+	// ErrLive means that workers use a store into which a backup is to be restored. Nothing
+	// happened.
+	ErrLive = errors.New("workers use the store; stop them and all runtimes first")
+	// ErrUnfinished means that a backup was not restored to its end: the store holds only a
+	// part of it.
+	ErrUnfinished = errors.New("a backup was not restored to its end into this store; restore it again")
 	// ErrClosed means that the store was closed. Nothing happened.
 	ErrClosed = errors.New("the store is closed")
 

@@ -11,7 +11,7 @@ type Counter uint64
 
 // Cluster is the identity of the cluster whose state a store keeps, and its history.
 type Cluster struct {
-	// ID is random, drawn when the store was made.
+	// ID is random, drawn when the store was made. While a backup is restored it is empty.
 	ID string
 	// Generation counts from 1 how often the store was found to be put back to an older
 	// copy.

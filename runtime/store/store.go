@@ -11,6 +11,7 @@ type Store interface {
 	Placement
 	Records
 	Tasks
+	Archive
 
 	// Cluster returns the identity of the cluster, and its history until now. Where
 	// it has branches, one begins when the store is opened, and is durable with the

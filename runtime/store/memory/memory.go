@@ -122,9 +122,20 @@ func (s *Store) enter(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	if s.closed {
+	if err := s.down(); err != nil {
 		s.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// down says why the store cannot serve, or nil; it is called under mu.
+func (s *Store) down() error {
+	switch {
+	case s.closed:
 		return store.ErrClosed
+	case s.table.Cluster.ID == "":
+		return store.ErrUnfinished
 	}
 	return nil
 }

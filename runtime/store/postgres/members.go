@@ -111,11 +111,15 @@ func (s *Store) Cluster(ctx context.Context) (now store.Cluster, err error) {
 func (s *Store) Workers(ctx context.Context) ([]store.Member, error) {
 	var found []cluster.Member
 	err := s.ask(ctx, "the workers", func(b *pgx.Batch) { b.Queue(readWorkers).Query(each(scanMember, &found)) })
+	return public(found), err
+}
+
+func public(found []cluster.Member) []store.Member {
 	members := make([]store.Member, len(found))
 	for i, member := range found {
 		members[i] = member.Member
 	}
-	return members, err
+	return members
 }
 
 // Types implements store.Placement.

@@ -126,6 +126,12 @@ func (p *pair) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1
 	return p.next().List(ctx, req)
 }
 
+func (p *pair) Backup(ctx context.Context) store.Backup { return p.next().Backup(ctx) }
+
+func (p *pair) Restore(ctx context.Context, restoration store.Restoration) (store.Cluster, error) {
+	return p.next().Restore(ctx, restoration)
+}
+
 func mustOpen(t testing.TB, config Config) *Store {
 	t.Helper()
 	s, err := Open(config)

@@ -54,8 +54,20 @@ func sumCluster(c store.Cluster) uint64 {
 // errRow is a row that does not fit its checksum.
 var errRow = fmt.Errorf("%w: a row does not fit its checksum", store.ErrDamaged)
 
-// scanCluster reads the row of the cluster.
+// scanCluster reads the row of the cluster, which has no id while a backup is restored.
 func scanCluster(into *store.Cluster) func(pgx.Row) error {
+	scan := scanAnyCluster(into)
+	return func(row pgx.Row) error {
+		err := scan(row)
+		if err == nil && into.ID == "" {
+			return store.ErrUnfinished
+		}
+		return err
+	}
+}
+
+// scanAnyCluster reads it also while a backup is restored.
+func scanAnyCluster(into *store.Cluster) func(pgx.Row) error {
 	return func(row pgx.Row) error {
 		var generation, counter, checksum int64
 		err := row.Scan(&into.ID, &generation, &counter, &checksum)

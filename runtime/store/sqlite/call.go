@@ -54,7 +54,7 @@ func refuse[Q, A any](calls []*call[Q, A], err error) {
 	}
 }
 
-// write is what the writer is asked: one of four things.
+// write is what the writer is asked: one of five things.
 type write struct {
 	// transition changes the cluster table.
 	transition func(*cluster.Table) (cluster.Change, error)
@@ -65,10 +65,12 @@ type write struct {
 	records []*runtimev1.Record
 	// work changes tasks.
 	work *work
+	// step is a step of a restoration.
+	step func(*writer) error
 }
 
 // commits reports whether the writer is asked for what is committed in groups.
-func (w write) commits() bool { return w.transition == nil && w.forget.IsZero() }
+func (w write) commits() bool { return w.transition == nil && w.forget.IsZero() && w.step == nil }
 
 // written is what it answers: where the store is, the verdicts on records, what was done to
 // tasks, and whether there is more to forget.

@@ -50,6 +50,19 @@ func (h *held) down() error {
 	if h.closed {
 		return store.ErrClosed
 	}
+	if h.fatal == nil && h.table.Cluster.ID == "" {
+		return store.ErrUnfinished
+	}
+	return h.fatal
+}
+
+// broken says why nothing can be written, or nil.
+func (h *held) broken() error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.closed {
+		return store.ErrClosed
+	}
 	return h.fatal
 }
 

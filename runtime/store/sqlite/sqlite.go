@@ -34,6 +34,8 @@ type Config struct {
 
 	// pragmas run on the writer's connection after all others.
 	pragmas []string
+	// restoring is true when nothing but Restore shall happen.
+	restoring bool
 }
 
 func (c Config) withDefaults() Config {
@@ -56,6 +58,7 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	cluster.Keeper
 
+	path    string
 	lock    *os.File
 	held    *held
 	writer  *writer
@@ -63,6 +66,11 @@ type Store struct {
 	loads   *queue[*loadCall]
 	pager   *pager
 	pages   *queue[*pageCall]
+
+	// witnessing guards the file of the witness, and witnessed is what it said when the
+	// store was opened to be restored.
+	witnessing sync.Mutex
+	witnessed  store.Cluster
 
 	// ended is closed when the store closes.
 	ended   chan struct{}
@@ -75,13 +83,13 @@ type Store struct {
 // not ours is refused before anything is written to it.
 func Open(config Config) (*Store, error) {
 	config = config.withDefaults()
-	s := &Store{ended: make(chan struct{}), loads: newQueue[*loadCall](), pages: newQueue[*pageCall](), held: &held{failed: make(chan struct{})}}
+	s := &Store{path: config.Path, ended: make(chan struct{}), loads: newQueue[*loadCall](), pages: newQueue[*pageCall](), held: &held{failed: make(chan struct{})}}
 	if err := s.open(config); err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", config.Path, errors.Join(err, s.release()))
 	}
 	s.Keeper = cluster.NewKeeper(shell{s}, config.Now)
 	s.serving.Go(s.writer.run)
-	s.serving.Go(func() { s.witness(config.Path) })
+	s.serving.Go(s.witness)
 	for _, r := range s.readers {
 		s.serving.Go(r.run)
 	}
@@ -121,12 +129,15 @@ func (s *Store) openWriter(config Config) error {
 	if s.held.table, err = loadTable(c); err != nil {
 		return err
 	}
-	s.held.table.Cluster = s.held.table.Cluster.Branched(rand.Uint64() | 1)
+	s.held.table.Cluster = s.held.table.Cluster.Branched(newBranch())
 	if s.writer, err = newWriter(c, s.held, config); err != nil {
 		s.writer = &writer{conn: c}
 	}
 	return err
 }
+
+// newBranch is the id of a branch.
+func newBranch() uint64 { return rand.Uint64() | 1 }
 
 func (s *Store) openReaders(config Config) error {
 	for range config.Readers {

@@ -26,10 +26,18 @@ func witnessOf(path string) string { return path + ".counter" }
 // new or emptied one where another one has been.
 func (s *Store) confront(config Config) error {
 	said, err := readWitness(config.Path)
-	if err != nil || said == nil {
+	have := s.held.table.Cluster
+	switch {
+	case config.restoring && said != nil:
+		s.witnessed = store.Cluster{ID: said.ID, Generation: said.Generation, Counter: store.Counter(said.Counter)}
+		return nil
+	case config.restoring:
+		return err
+	case have.ID == "":
+		return store.ErrUnfinished
+	case err != nil || said == nil:
 		return err
 	}
-	have := s.held.table.Cluster
 	if said.ID != have.ID {
 		return fmt.Errorf("%w: %s says that this was the store of cluster %s, and it is that of %s, or new; restore the database, or remove %s to begin with what is there",
 			store.ErrForeign, witnessOf(config.Path), said.ID, have.ID, witnessOf(config.Path))
@@ -95,7 +103,7 @@ func writeWitness(path string, now store.Cluster) error {
 
 // witness writes the witness until the store is closed. It does not matter when it
 // cannot, on a full disk for example: an older witness proves less.
-func (s *Store) witness(path string) {
+func (s *Store) witness() {
 	ticker := time.NewTicker(witnessInterval)
 	defer ticker.Stop()
 	var written store.Counter
@@ -105,10 +113,19 @@ func (s *Store) witness(path string) {
 		case <-s.ended:
 			open = false
 		}
-		var now store.Cluster
-		s.held.peek(func(t *cluster.Table) { now = t.Cluster })
-		if now.Counter != written && writeWitness(path, now) == nil {
-			written = now.Counter
-		}
+		written = s.bearWitness(written)
 	}
+}
+
+// bearWitness writes the witness if the store has come further than was written, and
+// returns what is written then. Of a store that is being restored there is nothing to say.
+func (s *Store) bearWitness(written store.Counter) store.Counter {
+	s.witnessing.Lock()
+	defer s.witnessing.Unlock()
+	var now store.Cluster
+	s.held.peek(func(t *cluster.Table) { now = t.Cluster })
+	if now.ID == "" || now.Counter == written || writeWitness(s.path, now) != nil {
+		return written
+	}
+	return now.Counter
 }

@@ -89,6 +89,8 @@ func (w *writer) serve(calls []*writeCall) {
 			commits = append(commits, c)
 		case c.question.transition != nil:
 			transitions = append(transitions, c)
+		case c.question.step != nil:
+			c.end(written{}, w.step(c.question.step))
 		default:
 			c.end(w.forget(c.question.forget))
 		}
@@ -100,6 +102,14 @@ func (w *writer) serve(calls []*writeCall) {
 		g.alone = len(commits) > 0 // those have come before who waits now
 		w.commitGroup(g)
 	}
+}
+
+// step runs a step of a restoration, which goes on where nobody else is served.
+func (w *writer) step(do func(*writer) error) error {
+	if err := w.held.broken(); err != nil {
+		return err
+	}
+	return do(w)
 }
 
 // groupOf returns the first group of the calls, at least of one.

@@ -35,12 +35,14 @@ const (
 func Run(t *testing.T, open func(t testing.TB, now func() time.Time) store.Store) {
 	t.Helper()
 	tests := slices.Concat(storeTests, memberTests, placementTests, recordTests, fenceTests, loadTests, keyTests,
-		taskTests, settleTests, dueTests, raceTests, taskRaceTests)
+		taskTests, settleTests, dueTests, archiveTests, raceTests, taskRaceTests)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			clock := &clock{}
-			test.run(newBench(t, open(t, clock.now), clock))
+			b := newBench(t, open(t, clock.now), clock)
+			b.another = func() *bench { return newBench(t, open(t, clock.now), clock) }
+			test.run(b)
 		})
 	}
 }
@@ -57,6 +59,8 @@ type bench struct {
 	store.Store
 
 	clock *clock
+	// another is a bench with an empty store of its own, by the same clock.
+	another func() *bench
 }
 
 // clock is that of a store under test: it can be put ahead.

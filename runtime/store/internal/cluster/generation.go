@@ -30,7 +30,7 @@ func (t *Table) Regenerate(seen store.Point, now time.Time) Change {
 	}
 	for _, shard := range t.Shards() {
 		moved := proto.CloneOf(shard)
-		moved.Epoch = (next.Generation-1)<<epochsOfGeneration | (shard.GetEpoch()+1)&(1<<epochsOfGeneration-1)
+		moved.Epoch = firstEpoch(next.Generation) | (shard.GetEpoch()+1)&(1<<epochsOfGeneration-1)
 		moved.Worker, moved.Next = "", ""
 		change.Shards = append(change.Shards, moved)
 	}

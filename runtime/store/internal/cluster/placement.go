@@ -9,20 +9,20 @@ import (
 	"github.com/francis-actors/francis/runtime/store"
 )
 
-// maxShards bounds the shards of a type, which all travel to everybody.
-const maxShards = 1 << 16
+// MaxShards bounds the shards of a type, which all travel to everybody.
+const MaxShards = 1 << 16
 
 // Register makes a type known, with its shards, or takes over what it says now.
 func (t *Table) Register(typ *runtimev1.ActorType, shards uint32) (Change, error) {
-	if typ.GetName() == "" || shards == 0 || shards > maxShards {
-		return Change{}, fmt.Errorf("%w: a type needs a name and 1 to %d shards", store.ErrInvalid, maxShards)
+	if typ.GetName() == "" || shards == 0 || shards > MaxShards {
+		return Change{}, fmt.Errorf("%w: a type needs a name and 1 to %d shards", store.ErrInvalid, MaxShards)
 	}
 	if known, ok := t.kinds[typ.GetName()]; ok {
 		return update(known, typ), nil
 	}
 	change := Change{Types: []store.Type{{Type: typ, Shards: shards}}}
 	for number := range shards {
-		change.Shards = append(change.Shards, &runtimev1.Shard{Type: typ.GetName(), Shard: number})
+		change.Shards = append(change.Shards, &runtimev1.Shard{Type: typ.GetName(), Shard: number, Epoch: firstEpoch(t.Cluster.Generation)})
 	}
 	return change, nil
 }

@@ -11,7 +11,7 @@ import (
 func Restore(cluster store.Cluster, rows Change) (*Table, error) {
 	t := NewTable(cluster)
 	for _, typ := range rows.Types {
-		if typ.Shards == 0 || typ.Shards > maxShards {
+		if typ.Shards == 0 || typ.Shards > MaxShards {
 			return nil, fmt.Errorf("%w: type %q has %d shards", store.ErrDamaged, typ.Type.GetName(), typ.Shards)
 		}
 		t.applyType(typ)
