@@ -18,7 +18,7 @@ func newCommand(stdout, stderr io.Writer) *cli.Command {
 	a := &app{stdout, stderr}
 	root := a.root()
 	root.Commands = []*cli.Command{
-		a.printCA(), a.genKey(), a.healthcheck(), a.configCommand(), a.dev(), a.version(),
+		a.printCA(), a.genKey(), a.healthcheck(), a.configCommand(), a.backup(), a.restore(), a.dev(), a.version(),
 	}
 	root.Writer, root.ErrWriter = stdout, stderr
 	// Our caller prints errors and ends the process.
@@ -38,6 +38,7 @@ actor. Flags may stand before and after the command, with one dash or two.
 Examples:
    runtime -config config.yaml
    runtime print-ca -config config.yaml > ca.pem
+   runtime backup -config config.yaml -f today.backup
    runtime dev -- go run ./worker
 
 It ends with 0 when all went well, 1 when something failed, 2 when the command

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,7 +30,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// setup gives each script a free port and a home folder of its own.
+// setup gives each script a free port, a home folder of its own and an example of a
+// backup.
 func setup(env *testscript.Env) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,7 +40,9 @@ func setup(env *testscript.Env) error {
 	defer listener.Close()
 	env.Setenv("ADDRESS", listener.Addr().String())
 	env.Setenv("HOME", env.WorkDir)
-	return nil
+	example, err := filepath.Abs("backup/testdata/format1.backup")
+	env.Setenv("BACKUP", example)
+	return err
 }
 
 // code runs the command and compares the code with which it ends:

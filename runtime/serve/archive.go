@@ -1,0 +1,43 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	backupv1 "github.com/francis-actors/francis/gen/francis/backup/v1"
+	"github.com/francis-actors/francis/runtime/config"
+	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/sqlite"
+)
+
+// Backup is a backup of the store that the configuration names. Runtimes may be using it:
+// a file of SQLite is read beside its runtime.
+func Backup(ctx context.Context, p config.Provider) store.Backup {
+	if p.Type == config.ProviderSQLite {
+		return sqlite.Backup(ctx, p.ConnectionString)
+	}
+	return func(yield func(*backupv1.Record, error) bool) { yield(nil, notKept(p)) }
+}
+
+// Restore restores a backup into the store that the configuration names.
+func Restore(ctx context.Context, p config.Provider, log *slog.Logger, restoration store.Restoration) (store.Cluster, error) {
+	s, err := openToRestore(p, log)
+	if err != nil {
+		return store.Cluster{}, err
+	}
+	now, err := s.Restore(ctx, restoration)
+	return now, errors.Join(err, s.Close())
+}
+
+func openToRestore(p config.Provider, log *slog.Logger) (store.Store, error) {
+	if p.Type == config.ProviderSQLite {
+		return sqlite.OpenToRestore(sqlite.Config{Path: p.ConnectionString, Logger: log})
+	}
+	return nil, notKept(p)
+}
+
+func notKept(p config.Provider) error {
+	return fmt.Errorf("provider.type is %q, whose data lives in the memory of its runtime alone; write type: %s", p.Type, config.ProviderSQLite)
+}
