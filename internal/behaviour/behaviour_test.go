@@ -128,6 +128,13 @@ func startRuntime(t testing.TB, provider string) (address string, ca []byte) {
 
 func startWorker(t testing.TB, address string, ca []byte, register func(sdk.Registrar) error) *remote.Host {
 	t.Helper()
+	host := newWorker(t, address, ca)
+	run(t, host, register)
+	return host
+}
+
+func newWorker(t testing.TB, address string, ca []byte) *remote.Host {
+	t.Helper()
 	host, err := remote.NewHost(
 		remote.WithAddress("127.0.0.1:0"),
 		remote.WithRuntimeAddresses(address),
@@ -139,7 +146,6 @@ func startWorker(t testing.TB, address string, ca []byte, register func(sdk.Regi
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, host, register)
 	return host
 }
 
