@@ -10,11 +10,13 @@
 // whatever order the answers arrive. A copy that is old costs a transition that the
 // store refuses, never a wrong one.
 //
-// Requests run on their callers' goroutines. Beside them [Engine.Run] has three
-// loops: the planner reads the store once and then plans after every change (it
-// sleeps while nothing changes), the judge reads the beats and decrees death, and
-// the sweeper lets the store forget what is an hour old. Who changes the placement
-// merges the store's answer and wakes the planner:
+// Requests run on their callers' goroutines. Beside them [Engine.Run] has loops: the
+// planner reads the store once and then plans after every change (it sleeps while
+// nothing changes), the judge reads the beats and decrees death, the sweeper lets the
+// store forget what is an hour old, and where other engines use the store too, the
+// follower reads what they have changed. Any of them judges and plans: the store takes
+// one decree of a death, and of two plans for a shard the first. Who changes the
+// placement merges the store's answer and wakes the planner:
 //
 //	join, announce, release, leave, decree → store → board → watchers
 //	                                                     ↘ planner → store → board → …

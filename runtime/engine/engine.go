@@ -35,6 +35,8 @@ type Engine struct {
 	marks marks
 	board *board
 	tasks *dispatcher
+	// follower keeps the board up with other engines.
+	follower *follower
 
 	// loaded is closed when the board holds what the store does.
 	loaded chan struct{}
@@ -72,6 +74,7 @@ func New(cfg Config) (*Engine, error) {
 		newID: func() string { return strings.ToLower(rand.Text()) },
 	}
 	e.tasks = newDispatcher(e)
+	e.follower = newFollower(e)
 	return e, nil
 }
 
@@ -86,7 +89,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){e.plan, e.judge, e.sweep, e.tasks.run} {
+	for _, loop := range []func(context.Context){e.plan, e.judge, e.sweep, e.tasks.run, e.follower.run} {
 		loops.Go(func() { loop(work) })
 	}
 	err := e.outlive(ctx)

@@ -73,7 +73,14 @@ func (w *Worker) Watch(ctx context.Context, req *runtimev1.WatchRequest) (*runti
 	})
 }
 
+// watch waits for news. Who begins to watch sees everything that was acknowledged before,
+// also by other engines.
 func (e *Engine) watch(ctx context.Context, id, cursor string) (*runtimev1.WatchResponse, error) {
+	if cursor == "" {
+		if err := e.follower.catchUp(ctx); err != nil {
+			return nil, err
+		}
+	}
 	timer := time.NewTimer(watchPatience)
 	defer timer.Stop()
 	for {

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/runtime/store/memory"
+)
+
+// commons is a store that several engines share.
+type commons struct{ *memory.Store }
+
+func (c commons) Placements(ctx context.Context) (uint64, error) {
+	cluster, err := c.Cluster(ctx)
+	return uint64(cluster.Counter), err
+}
+
+// settled is long enough for every engine to see what another one has done.
+const settled = 2 * followInterval
+
+// Workers of two engines on one store see each other, share the shards, and inherit from
+// each other, whichever engine they have joined.
+func TestTwoEnginesOfOneStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		shared := commons{memory.New()}
+		one, two := start(t, Config{Store: shared}), start(t, Config{Store: shared})
+		a, b := one.join("cart"), two.join("cart")
+		time.Sleep(settled)
+		for _, m := range []*member{a, b} {
+			m.look()
+			if workers := m.table.Workers(); len(workers) != 2 {
+				t.Errorf("a worker sees the workers %v", workers)
+			}
+		}
+		handOver(a, b)
+		time.Sleep(settled)
+		for _, m := range []*member{a, b} {
+			m.look()
+			if owned, moving := m.owned("cart"); len(owned) != placement.Shards/2 || len(moving) != 0 {
+				t.Errorf("a worker owns %d shards, and %d are moving", len(owned), len(moving))
+			}
+		}
+
+		a.quiet() // engine one has admitted it; either may judge
+		time.Sleep(10 * time.Second)
+		b.look()
+		if owned, _ := b.owned("cart"); len(owned) != placement.Shards {
+			t.Errorf("the worker that is left owns %d shards", len(owned))
+		}
+
+		if err := two.stop(); err != nil {
+			t.Fatal(err)
+		}
+		again := &member{Worker: one.Worker(b.id), h: one, table: b.table, quiet: func() {}}
+		again.look()
+		if owned, _ := again.owned("cart"); len(owned) != placement.Shards {
+			t.Errorf("seen through the other engine it owns %d shards", len(owned))
+		}
+	})
+}
+
+// handOver lets workers release what is to move, until nothing is.
+func handOver(members ...*member) {
+	for moved := true; moved; {
+		moved = false
+		for _, m := range members {
+			m.look()
+			if _, moving := m.owned("cart"); len(moving) > 0 {
+				m.release(releases(moving))
+				moved = true
+				time.Sleep(settled)
+			}
+		}
+	}
+}
