@@ -23,7 +23,7 @@ func (r *reader) check(cfg *Config) {
 	r.checkCluster(cfg.Cluster)
 	r.checkRuntimePSKs(cfg)
 	r.checkBootstrap(cfg)
-	r.checkProvider(cfg.Provider)
+	r.checkProvider(&cfg.Provider)
 	r.checkLog(cfg.Log)
 	r.checkTimes(cfg)
 	r.checkDeliveries(cfg.Deliveries)
@@ -120,22 +120,45 @@ func (r *reader) checkStrength(path string, secret pki.Secret, bind string) {
 	}
 }
 
-func (r *reader) checkProvider(p Provider) {
-	r.require("provider.type", fmt.Sprintf("write %s, or %s for data that may be lost", ProviderSQLite, ProviderMemory))
+func (r *reader) checkProvider(p *Provider) {
+	r.require("provider.type", fmt.Sprintf("write %s or %s, or %s for data that may be lost", ProviderSQLite, ProviderPostgres, ProviderMemory))
+	const path = "provider.connectionString"
 	switch {
 	case !r.given("provider.type"):
 	case p.Type == ProviderSQLite:
-		r.require("provider.connectionString", `name the file that holds the data, such as "data.db"`)
-		if r.given("provider.connectionString") && p.ConnectionString == "" {
-			r.report("provider.connectionString", `provider.connectionString is empty; name the file that holds the data, such as "data.db"`)
-		}
+		r.needs(path, p.ConnectionString, `name the file that holds the data, such as "data.db"`)
+	case p.Type == ProviderPostgres:
+		r.needs(path, p.ConnectionString, `say how to reach the database, such as "postgres://user@host/francis", or where that is written, such as "env:DATABASE_URL"`)
+		r.followProvider(p)
 	case p.Type == ProviderMemory:
-		if r.given("provider.connectionString") {
-			r.report("provider.connectionString", "provider.connectionString has no meaning for the provider memory; remove it, or write type: sqlite")
+		if r.given(path) {
+			r.report(path, "%s has no meaning for the provider memory; remove it, or write type: sqlite", path)
 		}
 	default:
-		r.choice("provider.type", p.Type, ProviderSQLite, ProviderMemory)
+		r.choice("provider.type", p.Type, ProviderSQLite, ProviderPostgres, ProviderMemory)
 	}
+}
+
+// needs tells of a setting that is missing or empty.
+func (r *reader) needs(path, value, fix string) {
+	r.require(path, fix)
+	if r.given(path) && value == "" {
+		r.report(path, "%s is empty; %s", path, fix)
+	}
+}
+
+// followProvider puts what a connection string refers to in its place.
+func (r *reader) followProvider(p *Provider) {
+	const path = "provider.connectionString"
+	if !r.given(path) {
+		return
+	}
+	value, err := follow(p.ConnectionString)
+	if err != nil {
+		r.report(path, "%s %v", path, err)
+		return
+	}
+	p.ConnectionString = value
 }
 
 func (r *reader) checkLog(l Log) {

@@ -24,8 +24,9 @@ import (
 const (
 	MethodPSK = "psk"
 
-	ProviderSQLite = "sqlite"
-	ProviderMemory = "memory"
+	ProviderSQLite   = "sqlite"
+	ProviderPostgres = "postgres"
+	ProviderMemory   = "memory"
 
 	FormatAuto = "auto"
 	FormatText = "text"
@@ -79,12 +80,23 @@ type Bootstrap struct {
 
 // Provider is where the data lives.
 type Provider struct {
-	// Type is [ProviderSQLite] or [ProviderMemory], which forgets everything when the
-	// runtime ends. There is no default.
+	// Type is [ProviderSQLite], [ProviderPostgres], or [ProviderMemory], which forgets
+	// everything when the runtime ends. There is no default.
 	Type string `yaml:"type"`
 	// ConnectionString is the file of ProviderSQLite, relative to the working
-	// directory.
+	// directory, or how ProviderPostgres reaches its database: a URL, or settings such as
+	// "host=db dbname=francis", or a reference to one. It may hold a password.
 	ConnectionString string `yaml:"connectionString"`
+}
+
+// LogValue shows the file of SQLite, and nothing of a connection string that may hold a
+// password.
+func (p Provider) LogValue() slog.Value {
+	shown := p.ConnectionString
+	if p.Type != ProviderSQLite && shown != "" {
+		shown = "[redacted]"
+	}
+	return slog.GroupValue(slog.String("type", p.Type), slog.String("connectionString", shown))
 }
 
 // Deliveries bounds how fast alarms and jobs that are due are delivered, of each actor type,
@@ -186,7 +198,7 @@ func (c *Config) LogValue() slog.Value {
 		slog.String("cluster", c.Cluster),
 		slog.Any("runtimePSKs", keyIDs(c.RuntimePSKs)),
 		slog.Group("bootstrap", "method", c.Bootstrap.Method, "hostPSK", c.Bootstrap.HostPSK),
-		slog.Group("provider", "type", c.Provider.Type, "connectionString", c.Provider.ConnectionString),
+		slog.Any("provider", c.Provider),
 		slog.Group("log", "level", c.Log.Level, "format", c.Log.Format),
 		slog.String("lease", c.Lease.String()),
 		slog.Any("deliveries", c.Deliveries),

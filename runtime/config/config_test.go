@@ -112,6 +112,27 @@ func TestNoSecretIsEverShown(t *testing.T) {
 	}
 }
 
+// A connection string is a secret: it may hold a password.
+func TestConnectionStringOfPostgres(t *testing.T) {
+	t.Setenv("FRANCIS_TEST_DATABASE", "postgres://u:hunter2@db/francis")
+	cfg, err := config.Parse("c.yaml", []byte(`
+runtimePSKs: ["example-runtime-psk-change-me"]
+bootstrap: {hostPSK: "example-host-bootstrap-psk-change-me"}
+provider: {type: postgres, connectionString: "env:FRANCIS_TEST_DATABASE"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Provider != (config.Provider{Type: config.ProviderPostgres, ConnectionString: "postgres://u:hunter2@db/francis"}) {
+		t.Errorf("the provider is of type %s, and not what the file refers to", cfg.Provider.Type)
+	}
+	var out strings.Builder
+	slog.New(slog.NewTextHandler(&out, nil)).Info("configured", "config", cfg, "provider", cfg.Provider)
+	if strings.Contains(out.String(), "hunter2") || !strings.Contains(out.String(), "postgres") {
+		t.Errorf("the log says %s", &out)
+	}
+}
+
 func TestDialAddress(t *testing.T) {
 	t.Parallel()
 	for bind, want := range map[string]string{

@@ -92,9 +92,11 @@ var problems = []struct {
 
 	{"unknown method", "method: psk", "method: jwt", `c.yaml:5: bootstrap.method "jwt" is unknown; there are: psk`},
 	{"mistyped method", "method: psk", "method: pks", `c.yaml:5: bootstrap.method "pks" is unknown; did you mean "psk"? There are: psk`},
-	{"no provider", "provider:\n  type: sqlite\n  connectionString: \"data.db\"\n", "", `c.yaml:1: provider.type is missing; write sqlite, or memory for data that may be lost`},
-	{"unknown provider", "sqlite", "postgres", `c.yaml:8: provider.type "postgres" is unknown; there are: sqlite, memory`},
-	{"mistyped provider", "sqlite", "sqlite3", `c.yaml:8: provider.type "sqlite3" is unknown; did you mean "sqlite"? There are: sqlite, memory`},
+	{"no provider", "provider:\n  type: sqlite\n  connectionString: \"data.db\"\n", "", `c.yaml:1: provider.type is missing; write sqlite or postgres, or memory for data that may be lost`},
+	{"unknown provider", "sqlite", "oracle", `c.yaml:8: provider.type "oracle" is unknown; there are: sqlite, postgres, memory`},
+	{"mistyped provider", "sqlite", "sqlite3", `c.yaml:8: provider.type "sqlite3" is unknown; did you mean "sqlite"? There are: sqlite, postgres, memory`},
+	{"postgres without a database", "  type: sqlite\n  connectionString: \"data.db\"\n", "  type: postgres\n", `c.yaml:7: provider.connectionString is missing; say how to reach the database, such as "postgres://user@host/francis", or where that is written, such as "env:DATABASE_URL"`},
+	{"postgres with a variable that is not set", "  type: sqlite\n  connectionString: \"data.db\"\n", "  type: postgres\n  connectionString: env:FRANCIS_TEST_UNSET\n", `c.yaml:9: provider.connectionString refers to the environment variable "FRANCIS_TEST_UNSET", which is not set; set it to the secret`},
 	{"sqlite without a file", "  connectionString: \"data.db\"\n", "", `c.yaml:7: provider.connectionString is missing; name the file that holds the data, such as "data.db"`},
 	{"sqlite with an empty file", `"data.db"`, `""`, `c.yaml:9: provider.connectionString is empty; name the file that holds the data, such as "data.db"`},
 	{"memory with a file", "sqlite", "memory", `c.yaml:9: provider.connectionString has no meaning for the provider memory; remove it, or write type: sqlite`},
@@ -113,7 +115,7 @@ var problems = []struct {
 c.yaml:1: bootstrap.hostPSK is missing; workers prove with it that they may join; make one with ` + "`runtime gen-key`" + `
 c.yaml:2: there is no setting "runTimePSKs"; did you mean "runtimePSKs"?
 c.yaml:3: there is no setting "provider.file"; there are type, connectionString
-c.yaml:3: provider.type "sqlit" is unknown; did you mean "sqlite"? There are: sqlite, memory
+c.yaml:3: provider.type "sqlit" is unknown; did you mean "sqlite"? There are: sqlite, postgres, memory
 c.yaml:4: log.level is a number, not a text; put it in quotes`,
 	},
 }
