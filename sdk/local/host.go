@@ -1,12 +1,12 @@
-// Package local hosts actors together with their runtime in one process: no network, no
-// second binary, the same host. The state lies in a SQLite file, or in memory.
+// Package local hosts actors together with their runtime in one process: no second binary,
+// the same host. The state lies in a SQLite file, a PostgreSQL database, or in memory.
 //
 //	h, err := local.NewHost(local.WithSQLite("actors.db"))
 //	err = myactorv1francis.RegisterMyActor(h, newCounter)
 //	err = h.Run(ctx)
 //
-// The file belongs to one process at a time, and fits a runtime too: an application can
-// begin embedded and become a cluster (sdk/remote) later, on the same file.
+// The file or database belongs to one process at a time, and fits a runtime too: an
+// application can begin embedded and become a cluster (sdk/remote) later, on the same data.
 package local
 
 import (
@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/runtime/engine"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/sdk"
@@ -82,7 +84,7 @@ func (h *Host) Run(ctx context.Context) error {
 }
 
 func (h *Host) serve(ctx context.Context, kept store.Store) error {
-	err := bury(ctx, kept)
+	err := h.takeOver(ctx, kept)
 	if err == nil {
 		h.runtime, err = engine.New(engine.Config{Store: kept, Local: true, Logger: h.cfg.logger})
 	}
@@ -92,20 +94,53 @@ func (h *Host) serve(ctx context.Context, kept store.Store) error {
 	return h.worker.Run(ctx, worker.Parts{Runtime: h.runtime.Run})
 }
 
-// bury ends the membership of all workers that the store knows. They belong to a process
-// that has ended, since this one has the store alone: nobody needs to wait until their
-// leases run out.
-func bury(ctx context.Context, kept store.Store) error {
-	members, err := kept.Workers(ctx)
-	for _, m := range members {
-		if m.Alive && err == nil {
-			_, _, err = kept.Evict(ctx, m.Worker.GetId(), nil)
+// takeOver ends the membership of all workers that the store knows. They belong to a
+// process that has ended, since this one has the store alone: nobody needs to wait until
+// their leases run out. A file is locked against a second process; where the store is a
+// database, somebody who still renews a lease has it.
+func (h *Host) takeOver(ctx context.Context, kept store.Store) error {
+	left, err := living(ctx, kept)
+	if err == nil && len(left) > 0 && h.cfg.database != "" {
+		err = h.silent(ctx, kept, left)
+	}
+	for id := range left {
+		if err == nil {
+			_, _, err = kept.Evict(ctx, id, nil)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("end the membership of earlier processes: %w", err)
 	}
 	return nil
+}
+
+// listens is how long to listen for the renewals of others: two come in that time.
+const listens = 2 * lease.Default / 5
+
+// silent fails when somebody renews a lease.
+func (h *Host) silent(ctx context.Context, kept store.Store, before map[string]uint64) error {
+	if !deadline.Sleep(ctx, listens) {
+		return ctx.Err()
+	}
+	now, err := living(ctx, kept)
+	for id, beat := range now {
+		if beat != before[id] && err == nil {
+			err = fmt.Errorf("%w: worker %s renews its lease; end that process, or use another database", store.ErrLocked, id)
+		}
+	}
+	return err
+}
+
+// living are the beats of the workers that live.
+func living(ctx context.Context, kept store.Store) (map[string]uint64, error) {
+	members, err := kept.Workers(ctx)
+	beats := map[string]uint64{}
+	for _, m := range members {
+		if m.Alive {
+			beats[m.Worker.GetId()] = m.Beat
+		}
+	}
+	return beats, err
 }
 
 // join makes the worker a member of the runtime beside it.

@@ -190,8 +190,8 @@ func TestOptions(t *testing.T) {
 	}{
 		"memory":    {[]Option{WithMemory(), WithLogger(nil)}, ""},
 		"a file":    {[]Option{WithSQLite("missing/data.db")}, ""}, // nothing is opened yet
-		"no store":  {nil, "local: no store: use WithSQLite(path), or WithMemory for what may end with the process"},
-		"two":       {[]Option{WithMemory(), WithSQLite("data.db")}, "local: both WithSQLite and WithMemory: choose one"},
+		"no store":  {nil, "local: no store: use WithSQLite(path) or WithPostgreSQL(connectionString), or WithMemory for what may end with the process"},
+		"two":       {[]Option{WithMemory(), WithSQLite("data.db")}, "local: more than one of WithSQLite, WithPostgreSQL and WithMemory: choose one"},
 		"bad grace": {[]Option{WithMemory(), WithShutdownGracePeriod(-1)}, "local: the shutdown grace is -1ns; it cannot be negative"},
 	} {
 		_, err := NewHost(test.opts...)

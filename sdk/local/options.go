@@ -9,6 +9,7 @@ import (
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
+	"github.com/francis-actors/francis/runtime/store/postgres"
 	"github.com/francis-actors/francis/runtime/store/sqlite"
 	"github.com/francis-actors/francis/sdk"
 )
@@ -18,16 +19,25 @@ type Option func(*config)
 
 // config are the settings of a host.
 type config struct {
-	path   string
-	memory bool
-	grace  time.Duration
-	limits sdk.Limits
-	logger *slog.Logger
+	path     string
+	database string
+	memory   bool
+	grace    time.Duration
+	limits   sdk.Limits
+	logger   *slog.Logger
 }
 
 // WithSQLite keeps the state in a SQLite file on a local disk, which is made when it is
 // missing; its folder is not. What was acknowledged survives a crash of the machine.
 func WithSQLite(path string) Option { return func(c *config) { c.path = path } }
+
+// WithPostgreSQL keeps the state in a PostgreSQL database, whose tables lie in the schema
+// francis and are made when they are missing. The connection string is a URL, or settings
+// such as "host=db dbname=francis"; it is never logged. One process at a time may use the
+// database like that: a second one is refused.
+func WithPostgreSQL(connectionString string) Option {
+	return func(c *config) { c.database = connectionString }
+}
 
 // WithMemory keeps the state in memory: it ends with Run.
 func WithMemory() Option { return func(c *config) { c.memory = true } }
@@ -54,11 +64,17 @@ func newConfig(opts []Option) (config, error) {
 }
 
 func (c *config) check() error {
+	stores := 0
+	for _, chosen := range []bool{c.path != "", c.database != "", c.memory} {
+		if chosen {
+			stores++
+		}
+	}
 	switch {
-	case c.path == "" && !c.memory:
-		return errors.New("no store: use WithSQLite(path), or WithMemory for what may end with the process")
-	case c.path != "" && c.memory:
-		return errors.New("both WithSQLite and WithMemory: choose one")
+	case stores == 0:
+		return errors.New("no store: use WithSQLite(path) or WithPostgreSQL(connectionString), or WithMemory for what may end with the process")
+	case stores > 1:
+		return errors.New("more than one of WithSQLite, WithPostgreSQL and WithMemory: choose one")
 	case c.grace < 0:
 		return fmt.Errorf("the shutdown grace is %v; it cannot be negative", c.grace)
 	}
@@ -67,8 +83,12 @@ func (c *config) check() error {
 
 // open opens the store.
 func (c *config) open(log *slog.Logger) (store.Store, error) {
-	if c.memory {
+	switch {
+	case c.memory:
 		return memory.New(), nil
+	case c.database != "":
+		return postgres.Open(postgres.Config{ConnectionString: c.database, Logger: log})
+	default:
+		return sqlite.Open(sqlite.Config{Path: c.path, Logger: log})
 	}
-	return sqlite.Open(sqlite.Config{Path: c.path, Logger: log})
 }
