@@ -2,6 +2,7 @@ package behaviour_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/francis-actors/francis/internal/behaviour"
+	"github.com/francis-actors/francis/internal/pgtest"
 	"github.com/francis-actors/francis/runtime/config"
 	"github.com/francis-actors/francis/runtime/serve"
 	"github.com/francis-actors/francis/sdk"
@@ -38,6 +40,44 @@ func TestBehaviour(t *testing.T) {
 	}
 }
 
+// TestBehaviourOnPostgreSQL runs the suite where the state lies in PostgreSQL: with one
+// host, and with two runtimes that share the database, each with a worker.
+func TestBehaviourOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a minute of real time")
+	}
+	server := pgtest.Start(t)
+	for _, topology := range []behaviour.Topology{
+		{
+			Name: "embedded, PostgreSQL",
+			Test: realTime,
+			Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
+				return startLocal(t, local.WithPostgreSQL(server.Database(t)), register)
+			},
+		},
+		{
+			Name:     "two runtimes, PostgreSQL",
+			Test:     realTime,
+			Forwards: true,
+			Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
+				provider := fmt.Sprintf("{type: postgres, connectionString: %q}", server.Database(t))
+				one, ca := startRuntime(t, provider)
+				two, _ := startRuntime(t, provider)
+				startWorker(t, one, ca, register)
+				return startWorker(t, two, ca, func(sdk.Registrar) error { return nil })
+			},
+		},
+	} {
+		t.Run(topology.Name, func(t *testing.T) {
+			t.Parallel()
+			behaviour.Run(t, topology)
+		})
+	}
+}
+
+func realTime(t *testing.T, test func(t *testing.T)) { test(t) }
+
 var inProcess = behaviour.Topology{
 	Name:   "in process",
 	Test:   synctest.Test,
@@ -63,15 +103,20 @@ func embedded(name string, store func(testing.TB) local.Option) behaviour.Topolo
 		Test:   synctest.Test,
 		Settle: synctest.Wait,
 		Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
-			host, err := local.NewHost(store(t), local.WithShutdownGracePeriod(5*time.Second), local.WithLogger(quiet))
-			if err != nil {
-				t.Fatal(err)
-			}
-			run(t, host, register)
-			return host
+			return startLocal(t, store(t), register)
 		},
 		Deactivate: func(testing.TB, behaviour.Host, string, string) { time.Sleep(idle) },
 	}
+}
+
+func startLocal(t testing.TB, store local.Option, register func(sdk.Registrar) error) *local.Host {
+	t.Helper()
+	host, err := local.NewHost(store, local.WithShutdownGracePeriod(5*time.Second), local.WithLogger(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, host, register)
+	return host
 }
 
 // idle is longer than any actor of the suite stays in memory without a call.
@@ -82,7 +127,7 @@ const idle = 10 * time.Minute
 func cluster(name, provider string, forwards bool) behaviour.Topology {
 	return behaviour.Topology{
 		Name:     name,
-		Test:     func(t *testing.T, test func(t *testing.T)) { test(t) },
+		Test:     realTime,
 		Forwards: forwards,
 		Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
 			address, ca := startRuntime(t, provider)
