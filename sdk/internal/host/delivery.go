@@ -36,9 +36,11 @@ type delivery struct {
 
 	host *Host
 	due  *runtimev1.Delivery
-	// failure is how the actor's code has failed; nil as long as it has not. It is guarded
-	// by the run's use of the actor.
+	// failure is how the actor's code has failed; nil as long as it has not. It and cancelled
+	// are guarded by the run's use of the actor.
 	failure *runtimev1.Failure
+	// cancelled is true when it failed because the host had cancelled its turn.
+	cancelled bool
 }
 
 // Deliver takes a delivery. It is in the queue of its actor when Deliver returns, unless
@@ -150,7 +152,12 @@ func (r *run) apart(a *activation) error {
 // delivery. The first error counts. None does once the host has cancelled the turn, because
 // it stops or has lost the actor.
 func (r *run) blame(err error) {
-	if d := r.handles(); d != nil && d.failure == nil && !r.cancelled() {
+	d := r.handles()
+	switch {
+	case d == nil || d.failure != nil:
+	case r.cancelled():
+		d.cancelled = true
+	default:
 		d.failure = &runtimev1.Failure{Error: failureText(err), Permanent: actor.IsPermanent(err)}
 	}
 }
@@ -197,7 +204,7 @@ func (d *delivery) Answer(_ *peerv1.InvokeResponse, err error) {
 		d.over()
 	case d.failure != nil:
 		d.settle(&runtimev1.Settlement{End: &runtimev1.Settlement_Failed{Failed: d.failure}})
-	case lasting(err):
+	case !d.cancelled && lasting(err):
 		d.settle(&runtimev1.Settlement{End: &runtimev1.Settlement_Failed{Failed: &runtimev1.Failure{Error: failureText(err), Permanent: true}}})
 	default:
 		after := max(fault.Detail(err).GetRetryDelay().AsDuration(), returnDelay)

@@ -17,6 +17,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
@@ -334,7 +335,7 @@ func TestCancelledDeliveryHasNotFailed(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.act = func(ctx context.Context, _ actor.Turn, _ *behaviourv1.AddRequest) error {
 			<-ctx.Done()
-			return ctx.Err()
+			return fault.InvalidID("of another actor, whatever it is")
 		}
 		s.deliver(job("j1", 1))
 		s.revoke()
