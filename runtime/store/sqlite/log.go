@@ -40,6 +40,8 @@ type log struct {
 	stuck uint64
 	// told is the length, in pages, of which people were told last; 0 for none.
 	told uint64
+	// waited is told how long all writers waited for readers; nil but in tests.
+	waited func(time.Duration)
 }
 
 // wrote adds pages and moves the log into the file when it is time.
@@ -65,7 +67,11 @@ func (l *log) wait(before progress) (progress, error) {
 	if err := configure(l.conn, []string{busyTimeout(logPatience)}); err != nil {
 		return before, err
 	}
+	began := time.Now()
 	after, err := checkpoint(l.truncate)
+	if l.waited != nil {
+		l.waited(time.Since(began))
+	}
 	if after.busy {
 		l.stuck = after.moved
 	}

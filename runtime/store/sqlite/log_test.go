@@ -78,17 +78,28 @@ func TestForeignReaderHoldsNobodyUp(t *testing.T) {
 	_, err = foreign.number("SELECT count(*) FROM actors")
 	ok(t, err)
 
-	waits := commitMany(t, s, 0, 1_600)
-	slices.Sort(waits)
-	p99, longest := waits[len(waits)*99/100], waits[len(waits)-1]
+	var waited []time.Duration
+	onWriter(t, s, func() error {
+		s.writer.log.waited = func(d time.Duration) { waited = append(waited, d) }
+		return nil
+	})
+	commits := commitMany(t, s, 0, 1_600)
+	slices.Sort(commits)
+	p99, longest := commits[len(commits)*99/100], commits[len(commits)-1]
 	t.Logf("beside a reader that stays 100 MiB were written: p99 %v, longest %v", p99, longest)
-	if longest > patience/2 { // T12 in internal/chaos measures p99, where nothing else runs
-		t.Errorf("a commit took %v; nobody shall wait for a foreign reader", longest)
+	// A few may be slow by themselves, where others use the disk and the processors; T12
+	// in internal/chaos measures them. A dozen rounds of the log have at least one each.
+	if few := commits[len(commits)-4]; few > patience/2 {
+		t.Errorf("one commit after the other took more than %v; nobody shall wait for a foreign reader", few)
 	}
 	if length := sizeOf(t, path+"-wal"); length < 100<<20 {
 		t.Errorf("the log has %d bytes: the reader kept nothing, and nothing was tried", length)
 	}
 	onWriter(t, s, func() error { // the writer has the logger
+		s.writer.log.waited = nil
+		if len(waited) != 1 || waited[0] > patience/2 {
+			t.Errorf("writers waited %v for a foreign reader; once for %v is enough", waited, logPatience)
+		}
 		if n := strings.Count(said.String(), "another process reads the database file"); n != 1 {
 			t.Errorf("the log's length was told %d times: %s", n, &said)
 		}
