@@ -49,7 +49,19 @@ type Server struct {
 // in postgresql.conf. Without PostgreSQL the test is skipped.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s := &Server{programs: programs(t), dir: folder(t), settings: settings}
+	return start(t, []string{"/dev/shm", ""}, settings)
+}
+
+// StartOnDisk is Start with the data on the disk of the temporary folder, for measurements.
+func StartOnDisk(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	return start(t, []string{""}, settings)
+}
+
+// start starts a server whose data lies in the first of the places that there is.
+func start(t testing.TB, places, settings []string) *Server {
+	t.Helper()
+	s := &Server{programs: programs(t), dir: folder(t, places), settings: settings}
 	s.run(t, "initdb", "--pgdata", s.data(), "--username", "postgres", "--no-sync", "--auth", "trust", "--locale", "C", "--encoding", "UTF8")
 	s.Launch(t)
 	t.Cleanup(func() { s.Stop(t, Immediate) })
@@ -80,11 +92,11 @@ func release(path string) int {
 	return number
 }
 
-// folder is one for a server, in memory where there is room for it: its path is short, as
-// that of a socket has to be.
-func folder(t testing.TB) string {
+// folder is one for a server, in the first of the places that there is: its path is short,
+// as that of a socket has to be.
+func folder(t testing.TB, places []string) string {
 	t.Helper()
-	for _, parent := range []string{"/dev/shm", ""} {
+	for _, parent := range places {
 		dir, err := os.MkdirTemp(parent, "pgtest") //nolint:usetesting // t.TempDir is too long for a socket
 		if err != nil {
 			continue
