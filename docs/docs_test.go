@@ -17,7 +17,7 @@ import (
 
 const root = ".."
 
-var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/contract.md", "docs/alarms-and-jobs.md", "docs/testing.md", "docs/runtime.md", "docs/reliability.md", "docs/performance.md", "examples/remote-worker/README.md"}
+var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/contract.md", "docs/alarms-and-jobs.md", "docs/testing.md", "docs/runtime.md", "docs/backup.md", "docs/reliability.md", "docs/performance.md", "examples/remote-worker/README.md"}
 
 func read(t *testing.T, path string) string {
 	t.Helper()
@@ -91,6 +91,23 @@ func TestRefusals(t *testing.T) {
 	})
 	if listed == 0 {
 		t.Error("the page lists no errors; is the pattern of this test right?")
+	}
+}
+
+// TestSayings wants what the page about backups explains to be what stores and backups say.
+func TestSayings(t *testing.T) {
+	t.Parallel()
+	said := read(t, "runtime/store/errors.go") + read(t, "runtime/backup/backup.go")
+	_, table, _ := strings.Cut(read(t, "docs/backup.md"), "<!-- sayings -->\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	listed := regexp.MustCompile("(?m)^\\| `([^`]*)` \\|").FindAllStringSubmatch(table, -1)
+	for _, row := range listed {
+		if !strings.Contains(said, `errors.New("`+row[1]+`")`) {
+			t.Errorf("nothing says %q", row[1])
+		}
+	}
+	if len(listed) == 0 {
+		t.Error("the page explains nothing; is the pattern of this test right?")
 	}
 }
 

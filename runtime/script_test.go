@@ -30,8 +30,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// setup gives each script a free port, a home folder of its own and an example of a
-// backup.
+// setup gives each script a free port, a home folder of its own, an example of a
+// backup, and the commands that docs/backup.md shows.
 func setup(env *testscript.Env) error {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,8 +41,25 @@ func setup(env *testscript.Env) error {
 	env.Setenv("ADDRESS", listener.Addr().String())
 	env.Setenv("HOME", env.WorkDir)
 	example, err := filepath.Abs("backup/testdata/format1.backup")
+	if err != nil {
+		return err
+	}
 	env.Setenv("BACKUP", example)
-	return err
+	return documented(filepath.Join(env.WorkDir, "documented.sh"))
+}
+
+// documented writes the commands of docs/backup.md into a file.
+func documented(path string) error {
+	text, err := os.ReadFile("../docs/backup.md")
+	if err != nil {
+		return err
+	}
+	_, rest, marked := strings.Cut(string(text), "<!-- run -->\n```sh\n")
+	commands, _, ends := strings.Cut(rest, "```\n")
+	if !marked || !ends {
+		return errors.New("docs/backup.md has no commands to run")
+	}
+	return os.WriteFile(path, []byte(commands), 0o600)
 }
 
 // code runs the command and compares the code with which it ends:

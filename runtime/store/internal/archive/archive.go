@@ -16,7 +16,7 @@ import (
 
 const (
 	// pieceRows and pieceBytes bound one transaction.
-	pieceRows  = 2_048
+	pieceRows  = 8_192
 	pieceBytes = 4 << 20
 )
 
