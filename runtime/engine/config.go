@@ -19,6 +19,9 @@ import (
 // sixteenth of them.
 const defaultMovesInFlight = 16
 
+// defaultReadAnew is how late a task may be found that another engine has set.
+const defaultReadAnew = time.Second
+
 // Config is what an engine needs.
 type Config struct {
 	// Store keeps everything. It stays the caller's, who closes it after Run.
@@ -41,7 +44,8 @@ type Config struct {
 	// DeliveriesOf has the types for which that is different.
 	DeliveriesOf map[string]dispatch.Rate
 	// ReadAnew is how often what is due is read from the beginning, because engines of
-	// other processes may have changed it; 0 for never: this one is alone with its store.
+	// other processes may have changed it; 0 is a second over a store that is shared, and
+	// never over any other.
 	ReadAnew time.Duration
 	// Local lets a worker announce no address: the only worker is in this process.
 	Local bool
@@ -53,6 +57,9 @@ func (c Config) withDefaults() Config {
 	c.Lease = cmp.Or(c.Lease, lease.Default)
 	c.MovesInFlight = cmp.Or(c.MovesInFlight, defaultMovesInFlight)
 	c.Deliveries = withRate(c.Deliveries)
+	if _, shared := c.Store.(store.Shared); shared {
+		c.ReadAnew = cmp.Or(c.ReadAnew, defaultReadAnew)
+	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Probe == nil {
 		c.Probe = func(context.Context, string, string) bool { return false }

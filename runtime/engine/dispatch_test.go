@@ -18,6 +18,7 @@ import (
 	"github.com/francis-actors/francis/internal/core/schedule"
 	"github.com/francis-actors/francis/internal/core/task"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/memory"
 )
 
 // job is a job of an actor of type "cart", with three attempts.
@@ -402,6 +403,29 @@ func TestDispatchSurvivesTheStore(t *testing.T) {
 		}
 		if received != "b/1 a/1 alone " && received != "a/1 alone b/1 " {
 			t.Errorf("received %q", received)
+		}
+	})
+}
+
+// shared is a store of several engines.
+type shared struct{ store.Store }
+
+func (shared) Placements(context.Context) (uint64, error) { return 0, nil }
+
+// What another engine of the store sets is delivered too, by the one whom its owner asks.
+func TestDispatchOfASharedStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		kept := shared{memory.New()}
+		h, other := start(t, Config{Store: kept}), start(t, Config{Store: kept})
+		w := &inbox{member: h.join("cart")}
+		w.expect(1, "")
+		setter, begin := other.admit(), time.Now()
+		setter.set(job("a", "1", after(time.Second)), job("b", "1", nil))
+		w.complete(w.expect(1, "b/1 ")[0])
+		w.expect(1, "a/1 ")
+		if got := seconds(begin); got > 2.1 {
+			t.Errorf("received after %v s", got)
 		}
 	})
 }
