@@ -449,7 +449,7 @@ func (s *session) giveBack(req *runtimev1.ReleaseRequest, done func()) {
 				return
 			}
 			answered = true
-			p.learn(&runtimev1.WatchResponse{Shards: answer.GetShards()})
+			p.learn(&runtimev1.WatchResponse{Shards: p.table.News(answer.GetShards())})
 			done()
 		})
 		p.world.afterOf(s, p.world.lease/4, "releases again", send)

@@ -51,7 +51,8 @@ func (t *Table) Types() []string { return slices.Sorted(maps.Keys(t.types)) }
 
 // Merge is the table after a change. Entries of shards merge by epoch: a lower one
 // never replaces a higher one, so changes may come late, twice and out of order;
-// of two at the same epoch the later comer stays, as only its next owner differs.
+// of two at the same epoch the later comer stays, as only its next owner differs: what
+// does not come in the journal's order has to be [Table.News].
 // A complete change also removes the workers and types that it does not name.
 func (t *Table) Merge(change *runtimev1.WatchResponse) *Table {
 	next := &Table{shards: maps.Clone(t.shards), workers: maps.Clone(t.workers), types: maps.Clone(t.types)}
@@ -62,6 +63,15 @@ func (t *Table) Merge(change *runtimev1.WatchResponse) *Table {
 	next.mergeMembers(change)
 	next.mergeShards(t, change.GetShards())
 	return next
+}
+
+// News are those of entries that replace what the table has, where they did not come with
+// the journal's changes, in the journal's order: at the same epoch they may be older than
+// what is here, and what is newer comes with a change.
+func (t *Table) News(entries []*runtimev1.Shard) []*runtimev1.Shard {
+	return filter(entries, func(entry *runtimev1.Shard) bool {
+		return entry.GetEpoch() > t.Shard(entry.GetType(), entry.GetShard()).GetEpoch()
+	})
 }
 
 func (t *Table) init() {

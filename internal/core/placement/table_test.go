@@ -44,6 +44,16 @@ func TestTableMergesByEpoch(t *testing.T) {
 	}
 }
 
+func TestTableNews(t *testing.T) {
+	t.Parallel()
+	table := new(Table).Merge(shardsChange(entry("t", 1, 5, "a", "b"), entry("t", 2, 5, "a", "")))
+	higher, unknown := entry("t", 2, 6, "b", ""), entry("t", 3, 1, "a", "")
+	got := table.News([]*runtimev1.Shard{entry("t", 1, 5, "a", ""), entry("t", 1, 4, "c", ""), higher, unknown, entry("t", 2, 5, "a", "b")})
+	if !slices.Equal(got, []*runtimev1.Shard{higher, unknown}) {
+		t.Errorf("news are %v", got)
+	}
+}
+
 func TestTablePlace(t *testing.T) {
 	t.Parallel()
 	want := entry("t", ShardOf("id1", Shards), 3, "a", "")

@@ -7,6 +7,7 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -117,12 +118,28 @@ func (m *Member) Commit(from host.Sender) {
 	}
 }
 
-// merge takes over a change of the table, and does what it means for this worker.
+// merge takes over a change of the table, one after the other.
 func (m *Member) merge(change *runtimev1.WatchResponse) {
 	m.saw(change.GetMark())
+	m.take(func(*placement.Table) *runtimev1.WatchResponse { return change })
+}
+
+// overtake takes over what the answer to a release says of shards. What this worker
+// follows may have brought something newer meanwhile, a next owner for example, and does
+// so only once.
+func (m *Member) overtake(entries []*runtimev1.Shard) {
+	m.take(func(now *placement.Table) *runtimev1.WatchResponse {
+		return &runtimev1.WatchResponse{Shards: now.News(entries)}
+	})
+}
+
+// take takes over a change of the table as it is now, and does what it means for this
+// worker.
+func (m *Member) take(changeOf func(now *placement.Table) *runtimev1.WatchResponse) {
 	m.mu.Lock()
 	worker := m.Worker()
 	before := m.table.Load()
+	change := changeOf(before)
 	after := before.Merge(m.withoutGiven(change))
 	m.table.Store(after)
 	m.mu.Unlock()

@@ -219,7 +219,7 @@ func (s *session) giveBack(patience time.Duration, req *runtimev1.ReleaseRequest
 		res, err := s.membership.Runtime.Release(ctx, req)
 		switch {
 		case err == nil:
-			s.member.merge(&runtimev1.WatchResponse{Shards: res.GetShards()})
+			s.member.overtake(res.GetShards())
 			return taken
 		case dead(err):
 			s.die()

@@ -48,6 +48,8 @@ type fake struct {
 	refuse int
 	// lost loses the answers to releases.
 	lost bool
+	// onRelease, when set, takes the shard and answers instead, once.
+	onRelease func() *runtimev1.Shard
 	// onLoad and onCommit, when set, answer instead.
 	onLoad   func(n int) ([]*runtimev1.LoadResponse_Result, error)
 	onCommit func(attempt int, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error)
@@ -174,10 +176,14 @@ func (s *seen) Release(ctx context.Context, req *runtimev1.ReleaseRequest) (*run
 		return &runtimev1.ReleaseResponse{}, err
 	}
 	s.mu.Lock()
-	lost := s.lost
+	lost, onRelease := s.lost, s.onRelease
+	s.onRelease = nil
 	s.mu.Unlock()
 	if lost {
 		return nil, errAway
+	}
+	if onRelease != nil {
+		return &runtimev1.ReleaseResponse{Shards: []*runtimev1.Shard{onRelease()}}, nil
 	}
 	s.give("other", "")
 	s.mu.Lock()

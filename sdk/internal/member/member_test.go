@@ -346,6 +346,32 @@ func TestHandOverOfAShardThatComesBack(t *testing.T) {
 	})
 }
 
+// The answer to a release may be older than what the worker has learned meanwhile: that
+// the shard, which it got back, shall go on.
+func TestHandOverWhoseAnswerIsLate(t *testing.T) {
+	run(t, func(b *bed) {
+		late := make(chan struct{})
+		b.set(func() {
+			b.onRelease = func() *runtimev1.Shard {
+				b.give("other", "")
+				b.give("w1", "")
+				answer := b.entry
+				<-late
+				return answer
+			}
+		})
+		b.give("w1", "other")
+		synctest.Wait()
+		b.give("w1", "other")
+		synctest.Wait()
+		close(late)
+		time.Sleep(time.Second)
+		if entry := b.member.Entry("probe", theShard); entry.GetWorker() != "other" {
+			t.Errorf("the shard stayed: %v", entry)
+		}
+	})
+}
+
 func TestDrain(t *testing.T) {
 	run(t, func(b *bed) {
 		running := b.add(&behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Wait: "gate"}})
