@@ -11,6 +11,7 @@ import (
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
 const (
@@ -136,7 +137,7 @@ func (a *actors) commit(i int) {
 // floor is the least that a durable write can cost here: what is waiting goes as
 // bare upserts into one transaction.
 type floor struct {
-	waiting                  *queue[floorCall]
+	waiting                  *queue.Queue[floorCall]
 	begin, commit, statement *stmt
 }
 
@@ -158,7 +159,7 @@ func newFloor(b *testing.B) *floor {
 	} {
 		ok(b, c.exec(statement))
 	}
-	f := &floor{waiting: newQueue[floorCall]()}
+	f := &floor{waiting: queue.New[floorCall]()}
 	f.begin, err = c.keep("BEGIN IMMEDIATE")
 	ok(b, err)
 	f.commit, err = c.keep("COMMIT")
@@ -168,7 +169,7 @@ func newFloor(b *testing.B) *floor {
 	var serving sync.WaitGroup
 	serving.Go(f.run)
 	b.Cleanup(func() {
-		f.waiting.close()
+		f.waiting.Close()
 		serving.Wait()
 		ok(b, c.Close())
 	})
@@ -177,13 +178,13 @@ func newFloor(b *testing.B) *floor {
 
 func (f *floor) upsert(i int) {
 	call := floorCall{key: fmt.Sprint("a", i%benchActors), data: fresh(), done: make(chan struct{})}
-	f.waiting.put(call)
+	f.waiting.Put(call)
 	<-call.done
 }
 
 func (f *floor) run() {
 	for {
-		calls, open := f.waiting.take()
+		calls, open := f.waiting.Take()
 		f.write(calls)
 		if !open {
 			return

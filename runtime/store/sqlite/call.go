@@ -1,58 +1,14 @@
 package sqlite
 
 import (
-	"context"
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
-
-// call is one caller who waits. Its goroutine leaves when its context ends; what the
-// call carries is then nobody's but the taker's.
-type call[Q, A any] struct {
-	ctx      context.Context
-	question Q
-	answer   chan answer[A]
-}
-
-type answer[A any] struct {
-	value A
-	err   error
-}
-
-// end answers the call, whether or not somebody still waits.
-func (c *call[Q, A]) end(value A, err error) {
-	c.answer <- answer[A]{value: value, err: err}
-}
-
-// ask puts a question into a queue and waits for the answer.
-func ask[Q, A any](ctx context.Context, q *queue[*call[Q, A]], question Q) (A, error) {
-	var none A
-	if err := ctx.Err(); err != nil {
-		return none, err
-	}
-	c := &call[Q, A]{ctx: ctx, question: question, answer: make(chan answer[A], 1)}
-	if !q.put(c) {
-		return none, store.ErrClosed
-	}
-	select {
-	case a := <-c.answer:
-		return a.value, a.err
-	case <-ctx.Done():
-		return none, ctx.Err()
-	}
-}
-
-// refuse answers calls with an error.
-func refuse[Q, A any](calls []*call[Q, A], err error) {
-	var none A
-	for _, c := range calls {
-		c.end(none, err)
-	}
-}
 
 // write is what the writer is asked: one of five things.
 type write struct {
@@ -92,6 +48,6 @@ type load struct {
 }
 
 type (
-	writeCall = call[write, written]
-	loadCall  = call[load, []*runtimev1.LoadResponse_Result]
+	writeCall = queue.Call[write, written]
+	loadCall  = queue.Call[load, []*runtimev1.LoadResponse_Result]
 )

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
 // changeGroup answers calls that change the cluster table, in one transaction. When
@@ -17,34 +18,34 @@ func (w *writer) changeGroup(calls []*writeCall) {
 	switch {
 	case err == nil:
 		for i, c := range calls {
-			c.answer <- answers[i]
+			c.End(answers[i].Value, answers[i].Err)
 		}
 	case len(calls) > 1:
 		for i := range calls {
 			w.changeGroup(calls[i : i+1])
 		}
 	default:
-		refuse(calls, err)
+		queue.Refuse(calls, err)
 	}
 }
 
 // changeAll makes transitions one after the other on a clone of the table, and shows
 // it when their rows are written. A transition that refuses has no effect.
-func (w *writer) changeAll(calls []*writeCall) ([]answer[written], error) {
+func (w *writer) changeAll(calls []*writeCall) ([]queue.Answer[written], error) {
 	if err := w.held.standing(); err != nil {
 		return nil, err
 	}
 	table := w.held.table.Clone()
-	answers := make([]answer[written], len(calls))
+	answers := make([]queue.Answer[written], len(calls))
 	var changes []cluster.Change
 	for i, c := range calls {
-		change, err := c.question.transition(table)
+		change, err := c.Question.transition(table)
 		if err != nil {
-			answers[i].err = err
+			answers[i].Err = err
 			continue
 		}
 		table.Apply(change)
-		answers[i].value.point = table.Cluster.Point()
+		answers[i].Value.point = table.Cluster.Point()
 		if change.Durable() {
 			changes = append(changes, change)
 		}

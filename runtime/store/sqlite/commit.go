@@ -6,6 +6,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
@@ -42,14 +43,14 @@ func (w *writer) commitGroup(g *group) {
 	switch err := w.commitAll(g); {
 	case err == nil:
 		for i, c := range g.calls {
-			c.end(g.answers[i], nil)
+			c.End(g.answers[i], nil)
 		}
 	case errors.Is(err, store.ErrDamaged) && len(g.calls) > 1:
 		for i := range g.calls {
 			w.commitGroup(&group{calls: g.calls[i : i+1], alone: true})
 		}
 	default:
-		refuse(g.calls, fmt.Errorf("commit: %w", err))
+		queue.Refuse(g.calls, fmt.Errorf("commit: %w", err))
 	}
 }
 
@@ -78,11 +79,11 @@ func (w *writer) commitAll(g *group) error {
 // judgeAll answers the calls of a group that have no answer yet.
 func (w *writer) judgeAll(g *group) error {
 	for _, c := range g.calls[len(g.answers):] {
-		work, err := w.workOf(g, c.question)
+		work, err := w.workOf(g, c.Question)
 		if err != nil {
 			return err
 		}
-		results, rows, err := w.judge(c.question, work, g.rows)
+		results, rows, err := w.judge(c.Question, work, g.rows)
 		if err != nil {
 			return err
 		}
@@ -117,8 +118,8 @@ func (w *writer) join(g *group) {
 	if g.alone {
 		return
 	}
-	g.calls = append(g.calls, w.queue.takeWhile(func(c *writeCall) bool {
-		return c.ctx.Err() == nil && c.question.commits() && g.size.add(c)
+	g.calls = append(g.calls, w.queue.TakeWhile(func(c *writeCall) bool {
+		return c.Gone() == nil && c.Question.commits() && g.size.add(c)
 	})...)
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
 // forgetAtOnce bounds the identities that one transaction drops, so that commits
@@ -26,7 +27,7 @@ func (s *Store) Forget(ctx context.Context, age time.Duration) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	answer, err := ask(ctx, s.writer.queue, write{forget: before})
+	answer, err := queue.Ask(ctx, s.writer.queue, write{forget: before})
 	return answer.more, err
 }
 

@@ -9,6 +9,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/keys"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
 // Who comes while a transaction is being written shares it, and what is refused of them
@@ -63,14 +64,8 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 }
 
 // awaitWaiting returns when so many wait in a queue.
-func awaitWaiting[T any](q *queue[T], count int) {
-	for {
-		q.mu.Lock()
-		n := len(q.waiting)
-		q.mu.Unlock()
-		if n >= count {
-			return
-		}
+func awaitWaiting[T any](q *queue.Queue[T], count int) {
+	for q.Len() < count {
 		time.Sleep(time.Millisecond) // real time: nothing tells that somebody waits
 	}
 }

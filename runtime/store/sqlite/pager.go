@@ -12,6 +12,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
@@ -34,7 +35,7 @@ const (
 type pager struct {
 	conn   *conn
 	held   *held
-	queue  *queue[*pageCall]
+	queue  *queue.Queue[*pageCall]
 	now    func() time.Time
 	logger *slog.Logger
 
@@ -50,10 +51,10 @@ type pager struct {
 const maxTold = 1_024
 
 // pageCall is somebody who waits for a page, which the question fills in.
-type pageCall = call[func(*pager) error, struct{}]
+type pageCall = queue.Call[func(*pager) error, struct{}]
 
-func newPager(c *conn, held *held, config Config, queue *queue[*pageCall]) (*pager, error) {
-	p := &pager{conn: c, held: held, queue: queue, now: config.Now, logger: config.Logger, told: map[store.TaskKey]struct{}{}}
+func newPager(c *conn, held *held, config Config, calls *queue.Queue[*pageCall]) (*pager, error) {
+	p := &pager{conn: c, held: held, queue: calls, now: config.Now, logger: config.Logger, told: map[store.TaskKey]struct{}{}}
 	for _, s := range []struct {
 		to  **stmt
 		sql string
@@ -71,9 +72,9 @@ func newPager(c *conn, held *held, config Config, queue *queue[*pageCall]) (*pag
 // run serves until the queue is closed.
 func (p *pager) run() {
 	for {
-		calls, open := p.queue.take()
+		calls, open := p.queue.Take()
 		for _, c := range calls {
-			c.end(struct{}{}, p.serve(c))
+			c.End(struct{}{}, p.serve(c))
 		}
 		if !open {
 			return
@@ -82,13 +83,13 @@ func (p *pager) run() {
 }
 
 func (p *pager) serve(c *pageCall) error {
-	if err := c.ctx.Err(); err != nil {
+	if err := c.Gone(); err != nil {
 		return err // nobody waits
 	}
 	if err := p.held.standing(); err != nil {
 		return err
 	}
-	return c.question(p)
+	return c.Question(p)
 }
 
 // Due implements store.Tasks.
@@ -97,7 +98,7 @@ func (s *Store) Due(ctx context.Context, query store.DueQuery) (store.Due, error
 		return store.Due{}, err
 	}
 	var page *tasks.DuePage
-	_, err := ask(ctx, s.pages, func(p *pager) (err error) {
+	_, err := queue.Ask(ctx, s.pages, func(p *pager) (err error) {
 		page, err = p.readDue(query)
 		return err
 	})
@@ -113,7 +114,7 @@ func (s *Store) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev
 		return nil, err
 	}
 	var page *tasks.ListPage
-	_, err := ask(ctx, s.pages, func(p *pager) (err error) {
+	_, err := queue.Ask(ctx, s.pages, func(p *pager) (err error) {
 		page, err = p.list(req)
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
 // Every page is a range of an index, read in its order, wherever it begins: nothing is
@@ -100,7 +101,7 @@ func TestLongPage(t *testing.T) {
 // onPager runs something on the goroutine of the pager.
 func onPager(t testing.TB, s *Store, do func(*pager) error) {
 	t.Helper()
-	if _, err := ask(t.Context(), s.pages, do); err != nil {
+	if _, err := queue.Ask(t.Context(), s.pages, do); err != nil {
 		t.Fatal(err)
 	}
 }

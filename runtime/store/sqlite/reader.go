@@ -9,6 +9,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
 const findState = `SELECT activation, sequence, version, keyed, checksum, message, data FROM actors WHERE type = ? AND id = ?`
@@ -18,7 +19,7 @@ const findState = `SELECT activation, sequence, version, keyed, checksum, messag
 type reader struct {
 	conn  *conn
 	held  *held
-	queue *queue[*loadCall]
+	queue *queue.Queue[*loadCall]
 
 	begin, end, find   *stmt
 	findKeys, recalled *stmt
@@ -32,8 +33,8 @@ type reader struct {
 // log cannot begin anew, and writers wait for it at most logPatience.
 const snapshotLasts = 10 * time.Millisecond
 
-func newReader(c *conn, held *held, queue *queue[*loadCall], now func() time.Time) (*reader, error) {
-	r := &reader{conn: c, held: held, queue: queue, now: now}
+func newReader(c *conn, held *held, calls *queue.Queue[*loadCall], now func() time.Time) (*reader, error) {
+	r := &reader{conn: c, held: held, queue: calls, now: now}
 	statements := []struct {
 		to  **stmt
 		sql string
@@ -56,7 +57,7 @@ func newReader(c *conn, held *held, queue *queue[*loadCall], now func() time.Tim
 // run serves until the queue is closed.
 func (r *reader) run() {
 	for {
-		calls, open := r.queue.take()
+		calls, open := r.queue.Take()
 		if len(calls) > 0 {
 			r.serve(calls)
 		}
@@ -74,15 +75,15 @@ func (r *reader) serve(calls []*loadCall) {
 		err = r.snapshot()
 	}
 	if err != nil {
-		refuse(calls, fmt.Errorf("load: %w", err))
+		queue.Refuse(calls, fmt.Errorf("load: %w", err))
 		return
 	}
 	for i, c := range calls {
-		if err := r.load(c.question.reads, results[i]); err != nil {
-			c.end(nil, fmt.Errorf("load: %w", err))
+		if err := r.load(c.Question.reads, results[i]); err != nil {
+			c.End(nil, fmt.Errorf("load: %w", err))
 			continue
 		}
-		c.end(results[i], nil)
+		c.End(results[i], nil)
 	}
 	_ = r.end.exec() // there is nothing to lose
 }
@@ -110,7 +111,7 @@ func (r *reader) fence(calls []*loadCall) ([][]*runtimev1.LoadResponse_Result, e
 	results := make([][]*runtimev1.LoadResponse_Result, len(calls))
 	err := r.held.read(func(t *cluster.Table) {
 		for i, c := range calls {
-			results[i] = fenced(t, c.question)
+			results[i] = fenced(t, c.Question)
 		}
 	})
 	return results, err

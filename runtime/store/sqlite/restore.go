@@ -15,6 +15,7 @@ import (
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/archive"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
@@ -53,7 +54,7 @@ type restorer struct {
 
 // step runs a step.
 func (r *restorer) step(ctx context.Context, do func(*writer) error) error {
-	_, err := ask(ctx, r.store.writer.queue, write{step: do})
+	_, err := queue.Ask(ctx, r.store.writer.queue, write{step: do})
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
 // Config says which file to open, and how.
@@ -63,9 +64,9 @@ type Store struct {
 	held    *held
 	writer  *writer
 	readers []*reader
-	loads   *queue[*loadCall]
+	loads   *queue.Queue[*loadCall]
 	pager   *pager
-	pages   *queue[*pageCall]
+	pages   *queue.Queue[*pageCall]
 
 	// witnessing guards the file of the witness, and witnessed is what it said when the
 	// store was opened to be restored.
@@ -83,7 +84,7 @@ type Store struct {
 // not ours is refused before anything is written to it.
 func Open(config Config) (*Store, error) {
 	config = config.withDefaults()
-	s := &Store{path: config.Path, ended: make(chan struct{}), loads: newQueue[*loadCall](), pages: newQueue[*pageCall](), held: &held{failed: make(chan struct{})}}
+	s := &Store{path: config.Path, ended: make(chan struct{}), loads: queue.New[*loadCall](), pages: queue.New[*pageCall](), held: &held{failed: make(chan struct{})}}
 	if err := s.open(config); err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", config.Path, errors.Join(err, s.release()))
 	}
@@ -205,9 +206,9 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.held.close()
 		close(s.ended)
-		refuse(s.writer.queue.close(), store.ErrClosed)
-		refuse(s.loads.close(), store.ErrClosed)
-		refuse(s.pages.close(), store.ErrClosed)
+		queue.Refuse(s.writer.queue.Close(), store.ErrClosed)
+		queue.Refuse(s.loads.Close(), store.ErrClosed)
+		queue.Refuse(s.pages.Close(), store.ErrClosed)
 		s.serving.Wait()
 		s.closed = s.release()
 	})
@@ -216,7 +217,7 @@ func (s *Store) Close() error {
 
 // Load implements store.Records.
 func (s *Store) Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error) {
-	return ask(ctx, s.loads, load{worker: worker, reads: reads})
+	return queue.Ask(ctx, s.loads, load{worker: worker, reads: reads})
 }
 
 // Commit implements store.Records.
@@ -224,7 +225,7 @@ func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.
 	if err := store.CheckRecords(records); err != nil {
 		return nil, store.Moved{}, err
 	}
-	answer, err := ask(ctx, s.writer.queue, write{worker: worker, records: records})
+	answer, err := queue.Ask(ctx, s.writer.queue, write{worker: worker, records: records})
 	if err != nil {
 		return nil, store.Moved{}, err
 	}
@@ -239,7 +240,7 @@ type shell struct{ *Store }
 
 // Change implements cluster.Driver.
 func (s shell) Change(ctx context.Context, transition func(*cluster.Table) (cluster.Change, error)) (store.Counter, error) {
-	answer, err := ask(ctx, s.writer.queue, write{transition: transition})
+	answer, err := queue.Ask(ctx, s.writer.queue, write{transition: transition})
 	return answer.point.Counter, err
 }
 

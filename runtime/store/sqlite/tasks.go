@@ -9,6 +9,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
@@ -152,7 +153,7 @@ func (s *Store) commitRest(ctx context.Context, worker string, records []*runtim
 
 // work lets a call change tasks in the transaction of a group.
 func (s *Store) work(ctx context.Context, w work) (store.Moved, error) {
-	answer, err := ask(ctx, s.writer.queue, write{work: &w})
+	answer, err := queue.Ask(ctx, s.writer.queue, write{work: &w})
 	return answer.moved(), err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/francis-actors/francis/internal/failpoint"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 type writer struct {
 	conn  *conn
 	held  *held
-	queue *queue[*writeCall]
+	queue *queue.Queue[*writeCall]
 
 	begin, commit, rollback *stmt
 	counter                 *stmt
@@ -38,7 +39,7 @@ type writer struct {
 }
 
 func newWriter(c *conn, held *held, config Config) (*writer, error) {
-	w := &writer{conn: c, held: held, queue: newQueue[*writeCall](), now: config.Now, random: config.Random, log: log{conn: c, logger: config.Logger}}
+	w := &writer{conn: c, held: held, queue: queue.New[*writeCall](), now: config.Now, random: config.Random, log: log{conn: c, logger: config.Logger}}
 	statements := []struct {
 		to  **stmt
 		sql string
@@ -69,7 +70,7 @@ func newWriter(c *conn, held *held, config Config) (*writer, error) {
 // run serves until the queue is closed. What waits at that time is refused.
 func (w *writer) run() {
 	for {
-		calls, open := w.queue.take()
+		calls, open := w.queue.Take()
 		w.serve(calls)
 		if !open {
 			return
@@ -83,16 +84,16 @@ func (w *writer) serve(calls []*writeCall) {
 	var transitions, commits []*writeCall
 	for _, c := range calls {
 		switch {
-		case c.ctx.Err() != nil:
-			c.end(written{}, c.ctx.Err()) // nobody waits
-		case c.question.commits():
+		case c.Gone() != nil:
+			c.End(written{}, c.Gone()) // nobody waits
+		case c.Question.commits():
 			commits = append(commits, c)
-		case c.question.transition != nil:
+		case c.Question.transition != nil:
 			transitions = append(transitions, c)
-		case c.question.step != nil:
-			c.end(written{}, w.step(c.question.step))
+		case c.Question.step != nil:
+			c.End(written{}, w.step(c.Question.step))
 		default:
-			c.end(w.forget(c.question.forget))
+			c.End(w.forget(c.Question.forget))
 		}
 	}
 	w.changeGroup(transitions)
@@ -128,11 +129,11 @@ type size struct{ calls, records, bytes int }
 
 // add adds a call if it fits; the first one does.
 func (s *size) add(c *writeCall) bool {
-	next := size{s.calls + 1, s.records + len(c.question.records), s.bytes}
-	if work := c.question.work; work != nil {
+	next := size{s.calls + 1, s.records + len(c.Question.records), s.bytes}
+	if work := c.Question.work; work != nil {
 		next.records, next.bytes = next.records+work.rows, next.bytes+work.bytes
 	}
-	for _, record := range c.question.records {
+	for _, record := range c.Question.records {
 		next.bytes += len(record.GetData()) + requests(record.GetChanges())
 		next.records += len(record.GetChanges())
 		for _, key := range record.GetKeys() {

@@ -66,6 +66,13 @@ func (q *Queue[T]) TakeWhile(accept func(T) bool) []T {
 	return items
 }
 
+// Len is how many items wait.
+func (q *Queue[T]) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
 // Close ends the queue; it returns what nobody took.
 func (q *Queue[T]) Close() []T {
 	q.mu.Lock()
