@@ -9,6 +9,7 @@ import (
 	backupv1 "github.com/francis-actors/francis/gen/francis/backup/v1"
 	"github.com/francis-actors/francis/runtime/config"
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/postgres"
 	"github.com/francis-actors/francis/runtime/store/sqlite"
 )
 
@@ -18,7 +19,19 @@ func Backup(ctx context.Context, p config.Provider) store.Backup {
 	if p.Type == config.ProviderSQLite {
 		return sqlite.Backup(ctx, p.ConnectionString)
 	}
-	return func(yield func(*backupv1.Record, error) bool) { yield(nil, notKept(p)) }
+	return func(yield func(*backupv1.Record, error) bool) {
+		if p.Type != config.ProviderPostgres {
+			yield(nil, notKept(p))
+			return
+		}
+		s, err := postgres.Open(postgres.Config{ConnectionString: p.ConnectionString})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer s.Close()
+		s.Backup(ctx)(yield)
+	}
 }
 
 // Restore restores a backup into the store that the configuration names.
@@ -32,12 +45,15 @@ func Restore(ctx context.Context, p config.Provider, log *slog.Logger, restorati
 }
 
 func openToRestore(p config.Provider, log *slog.Logger) (store.Store, error) {
-	if p.Type == config.ProviderSQLite {
+	switch p.Type {
+	case config.ProviderSQLite:
 		return sqlite.OpenToRestore(sqlite.Config{Path: p.ConnectionString, Logger: log})
+	case config.ProviderPostgres:
+		return postgres.Open(postgres.Config{ConnectionString: p.ConnectionString, Logger: log})
 	}
 	return nil, notKept(p)
 }
 
 func notKept(p config.Provider) error {
-	return fmt.Errorf("provider.type is %q, whose data lives in the memory of its runtime alone; write type: %s", p.Type, config.ProviderSQLite)
+	return fmt.Errorf("provider.type is %q, whose data lives in the memory of its runtime alone; write type: %s or %s", p.Type, config.ProviderSQLite, config.ProviderPostgres)
 }
