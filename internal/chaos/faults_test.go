@@ -324,22 +324,11 @@ func TestT18RollingUpgrade(t *testing.T) {
 	c := start(t, 3)
 	l := newLoad(c)
 	l.keyed, l.perSecond = true, 500
-	releases := []string{c.runtimeBin}
-	if *form != shortForm {
-		releases = []string{compile(t, "next_release"), c.runtimeBin}
-	}
+	releases := upgrades(c)
 	rounds := efforts(t).rounds
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {
 		for round := range rounds {
-			bin := releases[round%len(releases)]
-			c.workerBin, c.runtimeBin = bin, bin
-			for _, w := range c.workers {
-				w.current().stop(t)
-				w.restart()
-				rest(ctx, 500*time.Millisecond) // old and new ones beside each other
-			}
-			c.current().stop(t)
-			c.startRuntime()
+			c.upgrade(ctx, releases[round%len(releases)])
 		}
 	})
 	allOK(t, l, "although each had a key")
@@ -347,6 +336,28 @@ func TestT18RollingUpgrade(t *testing.T) {
 		t.Errorf("p99 is %v, want less than a second", p99)
 	}
 	show(t, fmt.Sprintf("%d rounds, from this release to the next one and back, of restarting every worker and the runtime; 500 calls a second, each with a key (G7, G14)", rounds), l.tally.String())
+}
+
+// upgrades are the releases that replace a cluster one after the other: the next one and
+// the present one again, or in the short form the present one only.
+func upgrades(c *cluster) []string {
+	if *form == shortForm {
+		return []string{c.runtimeBin}
+	}
+	return []string{compile(c.t, "next_release"), c.runtimeBin}
+}
+
+// upgrade replaces every process by one of a release, one after the other.
+func (c *cluster) upgrade(ctx context.Context, release string) {
+	c.t.Helper()
+	c.workerBin, c.runtimeBin = release, release
+	for _, w := range c.workers {
+		w.current().stop(c.t)
+		w.restart()
+		rest(ctx, 500*time.Millisecond) // old and new ones beside each other
+	}
+	c.current().stop(c.t)
+	c.startRuntime()
 }
 
 // T25: a method that panics, hangs, computes for ever, takes all memory or ends its

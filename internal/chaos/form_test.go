@@ -19,6 +19,8 @@ type effort struct {
 	// kills is how often something is killed in a run with faults, points how often the
 	// runtime at a named point, and pauses how often a worker is stopped.
 	kills, points, pauses int
+	// tasks is how many alarms are set, and how many jobs.
+	tasks int
 	// rounds is how often all processes are replaced.
 	rounds int
 	// lasts is how long a run with faults lasts at least.
@@ -47,12 +49,12 @@ func efforts(t *testing.T) effort {
 		}
 	case "ci":
 		return effort{
-			operations: 20_000, kills: 6, points: 12, pauses: 8, rounds: 3, lasts: 15 * time.Second, reader: 15 * time.Second,
+			operations: 20_000, kills: 6, tasks: 1_000, points: 12, pauses: 8, rounds: 3, lasts: 15 * time.Second, reader: 15 * time.Second,
 			callers: 10_000, hold: 8 * time.Second, slow: 50, idle: 5_000, longest: time.Minute, alone: true,
 		}
 	case "long":
 		return effort{
-			operations: 100_000, kills: 40, points: 200, pauses: 140, rounds: 9, lasts: 2 * time.Minute, reader: time.Minute,
+			operations: 100_000, kills: 40, tasks: 10_000, points: 200, pauses: 140, rounds: 9, lasts: 2 * time.Minute, reader: time.Minute,
 			callers: 10_000, hold: 8 * time.Second, slow: 50, idle: 5_000, longest: time.Minute, alone: true,
 		}
 	default:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http/httptrace"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -232,6 +233,47 @@ func lostAnswers(c *cluster) []string {
 	return breaches
 }
 
+// T2 and G9: a worker is killed when the turns of its alarms and jobs are committed, and
+// others have its actors. None of them comes once more.
+func TestT2CommittedTasksAreOver(t *testing.T) {
+	play(t, committedTasks, "`kill -9` of a worker whose alarms and jobs are committed (G9)",
+		fmt.Sprintf("%d alarms and jobs: none came once more", subjects))
+}
+
+func committedTasks(c *cluster) []string {
+	c.awaitSpread()
+	owner, other := c.workers[0], c.workers[1]
+	ids := c.ledgersOn(owner, subjects)
+	for i, id := range ids {
+		var err error
+		if note := (&chaosv1.NoteRequest{Entry: id}); i%2 == 0 {
+			err = other.ledger(id).ScheduleNote(c.t.Context(), id, sdk.After(0), note)
+		} else {
+			_, err = other.ledger(id).EnqueueNote(c.t.Context(), note)
+		}
+		if err != nil {
+			c.t.Errorf("%s: %v", id, err)
+		}
+	}
+	noted := func(id string) uint32 { return c.askLedger(id).GetState().GetNoted()[id] } // what is committed
+	for _, id := range ids {
+		c.await(id+" has noted it", func() bool { return noted(id) > 0 })
+	}
+	owner.current().kill()
+	owner.restart()
+	c.await("nothing is left, or something has come once more", func() bool {
+		left, _ := c.tasks()
+		return left == 0 || slices.ContainsFunc(ids, func(id string) bool { return noted(id) > 1 })
+	})
+	var breaches breaches
+	for _, id := range ids {
+		if n := noted(id); n != 1 {
+			breaches.add("%s has noted one alarm or job %d times", id, n)
+		}
+	}
+	return breaches
+}
+
 // breaches may be added to concurrently.
 type breaches []string
 
@@ -332,6 +374,7 @@ func TestGuaranteesAreNoticed(t *testing.T) {
 		{"without_g4", resumedViews},
 		{"without_g6", earlyReplies},
 		{"without_g7", lostAnswers},
+		{"without_g9", committedTasks},
 		{"without_g13", restarts},
 	} {
 		t.Run(test.tag, func(t *testing.T) {

@@ -2,6 +2,6 @@
 
 package mutant
 
-// Once is guarantee G9: only the stage of a task that was delivered can be completed, so its
-// effect happens once.
+// Once is guarantee G9: the record of a delivery completes it in the same transaction, and is
+// refused if that was done before, so its effect happens once.
 const Once = false

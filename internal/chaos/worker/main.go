@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -58,7 +59,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := chaosv1francis.RegisterRegisterActor(host, newRegister); err != nil {
+	if err := errors.Join(chaosv1francis.RegisterRegisterActor(host, newRegister), chaosv1francis.RegisterLedgerActor(host, newLedger)); err != nil {
 		return err
 	}
 	return serve(ctx, *gateway, host)
@@ -135,8 +136,13 @@ func (*register) Read(_ context.Context, view chaosv1francis.RegisterActorView, 
 	return &chaosv1.ReadResponse{Value: view.State().GetValue()}, nil
 }
 
-func (*register) Break(_ context.Context, _ chaosv1francis.RegisterActorTurn, req *chaosv1.BreakRequest) (*chaosv1.BreakResponse, error) {
-	switch req.GetHarm() {
+func (*register) Break(ctx context.Context, _ chaosv1francis.RegisterActorTurn, req *chaosv1.BreakRequest) (*chaosv1.BreakResponse, error) {
+	return &chaosv1.BreakResponse{}, harm(ctx, req.GetHarm())
+}
+
+// harm does harm to the worker.
+func harm(ctx context.Context, how chaosv1.BreakRequest_Harm) error {
+	switch how {
 	case chaosv1.BreakRequest_HARM_EXIT:
 		os.Exit(3)
 	case chaosv1.BreakRequest_HARM_PANIC:
@@ -149,7 +155,10 @@ func (*register) Break(_ context.Context, _ chaosv1francis.RegisterActorTurn, re
 	case chaosv1.BreakRequest_HARM_ALLOCATE:
 		for hoard := [][]byte{}; ; hoard = append(hoard, bytes.Repeat([]byte{1}, 64<<20)) { //nolint:gocritic // for ever
 		}
+	case chaosv1.BreakRequest_HARM_WAIT:
+		<-ctx.Done()
+		return ctx.Err()
 	default:
 	}
-	return &chaosv1.BreakResponse{}, nil
+	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
-	"github.com/francis-actors/francis/internal/mutant"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
@@ -130,7 +129,7 @@ func living(s *runtimev1.ScheduledTask) bool { return s.GetRevision() != 0 }
 // at is the row, if it holds the stage of a task that has this revision.
 func (d *Draft) at(key *runtimev1.TaskKey, revision uint64) (*Row, bool, error) {
 	r, err := d.read(Ref{TaskKey: store.KeyOf(key)})
-	return r, err == nil && living(r.Task) && (r.Task.GetRevision() == revision || !mutant.Once), err
+	return r, err == nil && living(r.Task) && r.Task.GetRevision() == revision, err
 }
 
 func (w *Work) now() time.Time   { return w.draft.config.Now }

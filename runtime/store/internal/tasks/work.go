@@ -3,6 +3,7 @@ package tasks
 import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/task"
+	"github.com/francis-actors/francis/internal/mutant"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
@@ -71,7 +72,7 @@ func (w *Work) Judge(record *runtimev1.Record) (runtimev1.Verdict, error) {
 	if In(record) && !w.fits() {
 		return runtimev1.Verdict_VERDICT_UNSPECIFIED, nil
 	}
-	if c := record.GetCompletes(); c != nil {
+	if c := record.GetCompletes(); c != nil && mutant.Once {
 		r, ok, err := w.draft.at(c.GetKey(), c.GetRevision())
 		if err != nil || !ok {
 			return runtimev1.Verdict_VERDICT_SUPERSEDED, err

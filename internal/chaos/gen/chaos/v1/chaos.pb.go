@@ -41,6 +41,8 @@ const (
 	BreakRequest_HARM_LOOP BreakRequest_Harm = 4
 	// It asks for more memory than there is.
 	BreakRequest_HARM_ALLOCATE BreakRequest_Harm = 5
+	// The method returns when its time is over.
+	BreakRequest_HARM_WAIT BreakRequest_Harm = 6
 )
 
 // Enum value maps for BreakRequest_Harm.
@@ -52,6 +54,7 @@ var (
 		3: "HARM_HANG",
 		4: "HARM_LOOP",
 		5: "HARM_ALLOCATE",
+		6: "HARM_WAIT",
 	}
 	BreakRequest_Harm_value = map[string]int32{
 		"HARM_UNSPECIFIED": 0,
@@ -60,6 +63,7 @@ var (
 		"HARM_HANG":        3,
 		"HARM_LOOP":        4,
 		"HARM_ALLOCATE":    5,
+		"HARM_WAIT":        6,
 	}
 )
 
@@ -623,6 +627,456 @@ func (*BreakResponse) Descriptor() ([]byte, []int) {
 	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{10}
 }
 
+// LedgerState is what was noted.
+type LedgerState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How often each entry has come.
+	Noted map[string]uint32 `protobuf:"bytes,1,rep,name=noted,proto3" json:"noted,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// How many of them came before their time.
+	Early uint32 `protobuf:"varint,2,opt,name=early,proto3" json:"early,omitempty"`
+	// The entries of the alarms and jobs that this actor has set.
+	Planned []string `protobuf:"bytes,3,rep,name=planned,proto3" json:"planned,omitempty"`
+	// How late the latest of them was.
+	Latest        *durationpb.Duration `protobuf:"bytes,4,opt,name=latest,proto3" json:"latest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LedgerState) Reset() {
+	*x = LedgerState{}
+	mi := &file_chaos_v1_chaos_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LedgerState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LedgerState) ProtoMessage() {}
+
+func (x *LedgerState) ProtoReflect() protoreflect.Message {
+	mi := &file_chaos_v1_chaos_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LedgerState.ProtoReflect.Descriptor instead.
+func (*LedgerState) Descriptor() ([]byte, []int) {
+	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *LedgerState) GetNoted() map[string]uint32 {
+	if x != nil {
+		return x.Noted
+	}
+	return nil
+}
+
+func (x *LedgerState) GetEarly() uint32 {
+	if x != nil {
+		return x.Early
+	}
+	return 0
+}
+
+func (x *LedgerState) GetPlanned() []string {
+	if x != nil {
+		return x.Planned
+	}
+	return nil
+}
+
+func (x *LedgerState) GetLatest() *durationpb.Duration {
+	if x != nil {
+		return x.Latest
+	}
+	return nil
+}
+
+// NoteRequest is what an alarm or a job brings.
+type NoteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Under what it is noted. Of one that repeats, each time is noted on its own, as
+	// "<entry>@<seconds since 1970>".
+	Entry string `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// True for one that repeats.
+	Repeats bool `protobuf:"varint,2,opt,name=repeats,proto3" json:"repeats,omitempty"`
+	// How many of the first attempts fail, after they have changed the state.
+	Failures uint32 `protobuf:"varint,3,opt,name=failures,proto3" json:"failures,omitempty"`
+	// What harm the method does, after it has changed the state.
+	Harm          BreakRequest_Harm `protobuf:"varint,4,opt,name=harm,proto3,enum=chaos.v1.BreakRequest_Harm" json:"harm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteRequest) Reset() {
+	*x = NoteRequest{}
+	mi := &file_chaos_v1_chaos_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteRequest) ProtoMessage() {}
+
+func (x *NoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_chaos_v1_chaos_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteRequest.ProtoReflect.Descriptor instead.
+func (*NoteRequest) Descriptor() ([]byte, []int) {
+	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *NoteRequest) GetEntry() string {
+	if x != nil {
+		return x.Entry
+	}
+	return ""
+}
+
+func (x *NoteRequest) GetRepeats() bool {
+	if x != nil {
+		return x.Repeats
+	}
+	return false
+}
+
+func (x *NoteRequest) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *NoteRequest) GetHarm() BreakRequest_Harm {
+	if x != nil {
+		return x.Harm
+	}
+	return BreakRequest_HARM_UNSPECIFIED
+}
+
+// NoteResponse answers Note.
+type NoteResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteResponse) Reset() {
+	*x = NoteResponse{}
+	mi := &file_chaos_v1_chaos_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteResponse) ProtoMessage() {}
+
+func (x *NoteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_chaos_v1_chaos_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteResponse.ProtoReflect.Descriptor instead.
+func (*NoteResponse) Descriptor() ([]byte, []int) {
+	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{13}
+}
+
+// PlanRequest says what to set.
+type PlanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is set.
+	Items []*PlanRequest_Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	// True for a turn that fails when it has set everything: nothing of it happens.
+	Fails         bool `protobuf:"varint,2,opt,name=fails,proto3" json:"fails,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRequest) Reset() {
+	*x = PlanRequest{}
+	mi := &file_chaos_v1_chaos_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRequest) ProtoMessage() {}
+
+func (x *PlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_chaos_v1_chaos_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
+func (*PlanRequest) Descriptor() ([]byte, []int) {
+	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PlanRequest) GetItems() []*PlanRequest_Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *PlanRequest) GetFails() bool {
+	if x != nil {
+		return x.Fails
+	}
+	return false
+}
+
+// PlanResponse answers Plan.
+type PlanResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanResponse) Reset() {
+	*x = PlanResponse{}
+	mi := &file_chaos_v1_chaos_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanResponse) ProtoMessage() {}
+
+func (x *PlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_chaos_v1_chaos_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanResponse.ProtoReflect.Descriptor instead.
+func (*PlanResponse) Descriptor() ([]byte, []int) {
+	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{15}
+}
+
+// AuditRequest asks for what was noted.
+type AuditRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditRequest) Reset() {
+	*x = AuditRequest{}
+	mi := &file_chaos_v1_chaos_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditRequest) ProtoMessage() {}
+
+func (x *AuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_chaos_v1_chaos_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditRequest.ProtoReflect.Descriptor instead.
+func (*AuditRequest) Descriptor() ([]byte, []int) {
+	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{16}
+}
+
+// AuditResponse answers Audit.
+type AuditResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It.
+	State *LedgerState `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// The process that has answered.
+	Process       int64 `protobuf:"varint,2,opt,name=process,proto3" json:"process,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditResponse) Reset() {
+	*x = AuditResponse{}
+	mi := &file_chaos_v1_chaos_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditResponse) ProtoMessage() {}
+
+func (x *AuditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_chaos_v1_chaos_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditResponse.ProtoReflect.Descriptor instead.
+func (*AuditResponse) Descriptor() ([]byte, []int) {
+	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *AuditResponse) GetState() *LedgerState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+func (x *AuditResponse) GetProcess() int64 {
+	if x != nil {
+		return x.Process
+	}
+	return 0
+}
+
+// Item is one alarm or job.
+type PlanRequest_Item struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entry; also the name of an alarm.
+	Entry string `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The id of the actor that notes it.
+	Ledger string `protobuf:"bytes,2,opt,name=ledger,proto3" json:"ledger,omitempty"`
+	// True for an alarm.
+	Alarm bool `protobuf:"varint,3,opt,name=alarm,proto3" json:"alarm,omitempty"`
+	// How long after the commit it is due.
+	After *durationpb.Duration `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	// How many of its first attempts fail.
+	Failures      uint32 `protobuf:"varint,5,opt,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRequest_Item) Reset() {
+	*x = PlanRequest_Item{}
+	mi := &file_chaos_v1_chaos_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRequest_Item) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRequest_Item) ProtoMessage() {}
+
+func (x *PlanRequest_Item) ProtoReflect() protoreflect.Message {
+	mi := &file_chaos_v1_chaos_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRequest_Item.ProtoReflect.Descriptor instead.
+func (*PlanRequest_Item) Descriptor() ([]byte, []int) {
+	return file_chaos_v1_chaos_proto_rawDescGZIP(), []int{14, 0}
+}
+
+func (x *PlanRequest_Item) GetEntry() string {
+	if x != nil {
+		return x.Entry
+	}
+	return ""
+}
+
+func (x *PlanRequest_Item) GetLedger() string {
+	if x != nil {
+		return x.Ledger
+	}
+	return ""
+}
+
+func (x *PlanRequest_Item) GetAlarm() bool {
+	if x != nil {
+		return x.Alarm
+	}
+	return false
+}
+
+func (x *PlanRequest_Item) GetAfter() *durationpb.Duration {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *PlanRequest_Item) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
 var File_chaos_v1_chaos_proto protoreflect.FileDescriptor
 
 const file_chaos_v1_chaos_proto_rawDesc = "" +
@@ -652,9 +1106,9 @@ const file_chaos_v1_chaos_proto_rawDesc = "" +
 	"\aswapped\x18\x01 \x01(\bR\aswapped\"\r\n" +
 	"\vReadRequest\"$\n" +
 	"\fReadResponse\x12\x14\n" +
-	"\x05value\x18\x01 \x01(\x03R\x05value\"\xad\x01\n" +
+	"\x05value\x18\x01 \x01(\x03R\x05value\"\xbc\x01\n" +
 	"\fBreakRequest\x12/\n" +
-	"\x04harm\x18\x01 \x01(\x0e2\x1b.chaos.v1.BreakRequest.HarmR\x04harm\"l\n" +
+	"\x04harm\x18\x01 \x01(\x0e2\x1b.chaos.v1.BreakRequest.HarmR\x04harm\"{\n" +
 	"\x04Harm\x12\x14\n" +
 	"\x10HARM_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tHARM_EXIT\x10\x01\x12\x0e\n" +
@@ -662,15 +1116,51 @@ const file_chaos_v1_chaos_proto_rawDesc = "" +
 	"HARM_PANIC\x10\x02\x12\r\n" +
 	"\tHARM_HANG\x10\x03\x12\r\n" +
 	"\tHARM_LOOP\x10\x04\x12\x11\n" +
-	"\rHARM_ALLOCATE\x10\x05\"\x0f\n" +
-	"\rBreakResponse2\xcd\x02\n" +
+	"\rHARM_ALLOCATE\x10\x05\x12\r\n" +
+	"\tHARM_WAIT\x10\x06\"\x0f\n" +
+	"\rBreakResponse\"\xe2\x01\n" +
+	"\vLedgerState\x126\n" +
+	"\x05noted\x18\x01 \x03(\v2 .chaos.v1.LedgerState.NotedEntryR\x05noted\x12\x14\n" +
+	"\x05early\x18\x02 \x01(\rR\x05early\x12\x18\n" +
+	"\aplanned\x18\x03 \x03(\tR\aplanned\x121\n" +
+	"\x06latest\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06latest\x1a8\n" +
+	"\n" +
+	"NotedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\x8a\x01\n" +
+	"\vNoteRequest\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x18\n" +
+	"\arepeats\x18\x02 \x01(\bR\arepeats\x12\x1a\n" +
+	"\bfailures\x18\x03 \x01(\rR\bfailures\x12/\n" +
+	"\x04harm\x18\x04 \x01(\x0e2\x1b.chaos.v1.BreakRequest.HarmR\x04harm\"\x0e\n" +
+	"\fNoteResponse\"\xef\x01\n" +
+	"\vPlanRequest\x120\n" +
+	"\x05items\x18\x01 \x03(\v2\x1a.chaos.v1.PlanRequest.ItemR\x05items\x12\x14\n" +
+	"\x05fails\x18\x02 \x01(\bR\x05fails\x1a\x97\x01\n" +
+	"\x04Item\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\tR\x05entry\x12\x16\n" +
+	"\x06ledger\x18\x02 \x01(\tR\x06ledger\x12\x14\n" +
+	"\x05alarm\x18\x03 \x01(\bR\x05alarm\x12/\n" +
+	"\x05after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05after\x12\x1a\n" +
+	"\bfailures\x18\x05 \x01(\rR\bfailures\"\x0e\n" +
+	"\fPlanResponse\"\x0e\n" +
+	"\fAuditRequest\"V\n" +
+	"\rAuditResponse\x12+\n" +
+	"\x05state\x18\x01 \x01(\v2\x15.chaos.v1.LedgerStateR\x05state\x12\x18\n" +
+	"\aprocess\x18\x02 \x01(\x03R\aprocess2\xcd\x02\n" +
 	"\rRegisterActor\x122\n" +
 	"\x03Add\x12\x14.chaos.v1.AddRequest\x1a\x15.chaos.v1.AddResponse\x128\n" +
 	"\x05Write\x12\x16.chaos.v1.WriteRequest\x1a\x17.chaos.v1.WriteResponse\x125\n" +
 	"\x04Swap\x12\x15.chaos.v1.SwapRequest\x1a\x16.chaos.v1.SwapResponse\x12:\n" +
 	"\x04Read\x12\x15.chaos.v1.ReadRequest\x1a\x16.chaos.v1.ReadResponse\"\x03\x90\x02\x01\x128\n" +
 	"\x05Break\x12\x16.chaos.v1.BreakRequest\x1a\x17.chaos.v1.BreakResponse\x1a!\xaa\xf6#\x1d\n" +
-	"\bregister\x12\rRegisterState\x1a\x02\b\x05BGZEgithub.com/francis-actors/francis/internal/chaos/gen/chaos/v1;chaosv1b\x06proto3"
+	"\bregister\x12\rRegisterState\x1a\x02\b\x052\xec\x01\n" +
+	"\vLedgerActor\x12?\n" +
+	"\x04Note\x12\x15.chaos.v1.NoteRequest\x1a\x16.chaos.v1.NoteResponse\"\b\xaa\xf6#\x04\n" +
+	"\x02\b\x01\x125\n" +
+	"\x04Plan\x12\x15.chaos.v1.PlanRequest\x1a\x16.chaos.v1.PlanResponse\x12=\n" +
+	"\x05Audit\x12\x16.chaos.v1.AuditRequest\x1a\x17.chaos.v1.AuditResponse\"\x03\x90\x02\x01\x1a&\xaa\xf6#\"\n" +
+	"\x06ledger\x12\vLedgerState\x1a\x02\b\x052\a\x12\x05\x10\x80\xc2\xd7/BGZEgithub.com/francis-actors/francis/internal/chaos/gen/chaos/v1;chaosv1b\x06proto3"
 
 var (
 	file_chaos_v1_chaos_proto_rawDescOnce sync.Once
@@ -685,7 +1175,7 @@ func file_chaos_v1_chaos_proto_rawDescGZIP() []byte {
 }
 
 var file_chaos_v1_chaos_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_chaos_v1_chaos_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_chaos_v1_chaos_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_chaos_v1_chaos_proto_goTypes = []any{
 	(BreakRequest_Harm)(0),      // 0: chaos.v1.BreakRequest.Harm
 	(*RegisterState)(nil),       // 1: chaos.v1.RegisterState
@@ -699,26 +1189,47 @@ var file_chaos_v1_chaos_proto_goTypes = []any{
 	(*ReadResponse)(nil),        // 9: chaos.v1.ReadResponse
 	(*BreakRequest)(nil),        // 10: chaos.v1.BreakRequest
 	(*BreakResponse)(nil),       // 11: chaos.v1.BreakResponse
-	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
+	(*LedgerState)(nil),         // 12: chaos.v1.LedgerState
+	(*NoteRequest)(nil),         // 13: chaos.v1.NoteRequest
+	(*NoteResponse)(nil),        // 14: chaos.v1.NoteResponse
+	(*PlanRequest)(nil),         // 15: chaos.v1.PlanRequest
+	(*PlanResponse)(nil),        // 16: chaos.v1.PlanResponse
+	(*AuditRequest)(nil),        // 17: chaos.v1.AuditRequest
+	(*AuditResponse)(nil),       // 18: chaos.v1.AuditResponse
+	nil,                         // 19: chaos.v1.LedgerState.NotedEntry
+	(*PlanRequest_Item)(nil),    // 20: chaos.v1.PlanRequest.Item
+	(*durationpb.Duration)(nil), // 21: google.protobuf.Duration
 }
 var file_chaos_v1_chaos_proto_depIdxs = []int32{
-	12, // 0: chaos.v1.AddRequest.pause:type_name -> google.protobuf.Duration
+	21, // 0: chaos.v1.AddRequest.pause:type_name -> google.protobuf.Duration
 	0,  // 1: chaos.v1.BreakRequest.harm:type_name -> chaos.v1.BreakRequest.Harm
-	2,  // 2: chaos.v1.RegisterActor.Add:input_type -> chaos.v1.AddRequest
-	4,  // 3: chaos.v1.RegisterActor.Write:input_type -> chaos.v1.WriteRequest
-	6,  // 4: chaos.v1.RegisterActor.Swap:input_type -> chaos.v1.SwapRequest
-	8,  // 5: chaos.v1.RegisterActor.Read:input_type -> chaos.v1.ReadRequest
-	10, // 6: chaos.v1.RegisterActor.Break:input_type -> chaos.v1.BreakRequest
-	3,  // 7: chaos.v1.RegisterActor.Add:output_type -> chaos.v1.AddResponse
-	5,  // 8: chaos.v1.RegisterActor.Write:output_type -> chaos.v1.WriteResponse
-	7,  // 9: chaos.v1.RegisterActor.Swap:output_type -> chaos.v1.SwapResponse
-	9,  // 10: chaos.v1.RegisterActor.Read:output_type -> chaos.v1.ReadResponse
-	11, // 11: chaos.v1.RegisterActor.Break:output_type -> chaos.v1.BreakResponse
-	7,  // [7:12] is the sub-list for method output_type
-	2,  // [2:7] is the sub-list for method input_type
-	2,  // [2:2] is the sub-list for extension type_name
-	2,  // [2:2] is the sub-list for extension extendee
-	0,  // [0:2] is the sub-list for field type_name
+	19, // 2: chaos.v1.LedgerState.noted:type_name -> chaos.v1.LedgerState.NotedEntry
+	21, // 3: chaos.v1.LedgerState.latest:type_name -> google.protobuf.Duration
+	0,  // 4: chaos.v1.NoteRequest.harm:type_name -> chaos.v1.BreakRequest.Harm
+	20, // 5: chaos.v1.PlanRequest.items:type_name -> chaos.v1.PlanRequest.Item
+	12, // 6: chaos.v1.AuditResponse.state:type_name -> chaos.v1.LedgerState
+	21, // 7: chaos.v1.PlanRequest.Item.after:type_name -> google.protobuf.Duration
+	2,  // 8: chaos.v1.RegisterActor.Add:input_type -> chaos.v1.AddRequest
+	4,  // 9: chaos.v1.RegisterActor.Write:input_type -> chaos.v1.WriteRequest
+	6,  // 10: chaos.v1.RegisterActor.Swap:input_type -> chaos.v1.SwapRequest
+	8,  // 11: chaos.v1.RegisterActor.Read:input_type -> chaos.v1.ReadRequest
+	10, // 12: chaos.v1.RegisterActor.Break:input_type -> chaos.v1.BreakRequest
+	13, // 13: chaos.v1.LedgerActor.Note:input_type -> chaos.v1.NoteRequest
+	15, // 14: chaos.v1.LedgerActor.Plan:input_type -> chaos.v1.PlanRequest
+	17, // 15: chaos.v1.LedgerActor.Audit:input_type -> chaos.v1.AuditRequest
+	3,  // 16: chaos.v1.RegisterActor.Add:output_type -> chaos.v1.AddResponse
+	5,  // 17: chaos.v1.RegisterActor.Write:output_type -> chaos.v1.WriteResponse
+	7,  // 18: chaos.v1.RegisterActor.Swap:output_type -> chaos.v1.SwapResponse
+	9,  // 19: chaos.v1.RegisterActor.Read:output_type -> chaos.v1.ReadResponse
+	11, // 20: chaos.v1.RegisterActor.Break:output_type -> chaos.v1.BreakResponse
+	14, // 21: chaos.v1.LedgerActor.Note:output_type -> chaos.v1.NoteResponse
+	16, // 22: chaos.v1.LedgerActor.Plan:output_type -> chaos.v1.PlanResponse
+	18, // 23: chaos.v1.LedgerActor.Audit:output_type -> chaos.v1.AuditResponse
+	16, // [16:24] is the sub-list for method output_type
+	8,  // [8:16] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_chaos_v1_chaos_proto_init() }
@@ -732,9 +1243,9 @@ func file_chaos_v1_chaos_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_chaos_v1_chaos_proto_rawDesc), len(file_chaos_v1_chaos_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   20,
 			NumExtensions: 0,
-			NumServices:   1,
+			NumServices:   2,
 		},
 		GoTypes:           file_chaos_v1_chaos_proto_goTypes,
 		DependencyIndexes: file_chaos_v1_chaos_proto_depIdxs,

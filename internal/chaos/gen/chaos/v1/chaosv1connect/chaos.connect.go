@@ -16,6 +16,8 @@ import (
 const (
 	// RegisterActorName is the fully-qualified name of the RegisterActor service.
 	RegisterActorName = "chaos.v1.RegisterActor"
+	// LedgerActorName is the fully-qualified name of the LedgerActor service.
+	LedgerActorName = "chaos.v1.LedgerActor"
 )
 
 // These constants are the procedure names of the RPCs defined in this package. They're exposed at
@@ -36,6 +38,12 @@ const (
 	RegisterActorReadProcedure = "/chaos.v1.RegisterActor/Read"
 	// RegisterActorBreakProcedure is the procedure name of the RegisterActor's Break RPC.
 	RegisterActorBreakProcedure = "/chaos.v1.RegisterActor/Break"
+	// LedgerActorNoteProcedure is the procedure name of the LedgerActor's Note RPC.
+	LedgerActorNoteProcedure = "/chaos.v1.LedgerActor/Note"
+	// LedgerActorPlanProcedure is the procedure name of the LedgerActor's Plan RPC.
+	LedgerActorPlanProcedure = "/chaos.v1.LedgerActor/Plan"
+	// LedgerActorAuditProcedure is the procedure name of the LedgerActor's Audit RPC.
+	LedgerActorAuditProcedure = "/chaos.v1.LedgerActor/Audit"
 )
 
 var (
@@ -247,6 +255,148 @@ func (h registerActorHandler) _break(ctx context.Context, _ connect.Spec, stream
 		return err
 	}
 	res, err := h.svc.Break(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+var (
+	ledgerActorNoteSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_chaos_v1_chaos_proto.Services().ByName("LedgerActor").Methods().ByName("Note"),
+			Procedure:  LedgerActorNoteProcedure,
+		}
+	})
+	ledgerActorPlanSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_chaos_v1_chaos_proto.Services().ByName("LedgerActor").Methods().ByName("Plan"),
+			Procedure:  LedgerActorPlanProcedure,
+		}
+	})
+	ledgerActorAuditSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_chaos_v1_chaos_proto.Services().ByName("LedgerActor").Methods().ByName("Audit"),
+			Procedure:        LedgerActorAuditProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+)
+
+// LedgerActorClient is a client for the chaos.v1.LedgerActor service.
+type LedgerActorClient interface {
+	// Note notes that an alarm or a job has come. It is called in no other way.
+	Note(context.Context, *v1.NoteRequest) (*v1.NoteResponse, error)
+	// Plan sets alarms and jobs, and notes in the same turn that it has.
+	Plan(context.Context, *v1.PlanRequest) (*v1.PlanResponse, error)
+	// Audit returns what was noted.
+	Audit(context.Context, *v1.AuditRequest) (*v1.AuditResponse, error)
+}
+
+// NewLedgerActorClient constructs a client for the chaos.v1.LedgerActor service. Multiple service
+// clients may share a single connect.Client.
+func NewLedgerActorClient(client *connect.Client) LedgerActorClient {
+	return &ledgerActorClient{client: client}
+}
+
+// LedgerActorHandler is an implementation of the chaos.v1.LedgerActor service.
+type LedgerActorHandler interface {
+	// Note notes that an alarm or a job has come. It is called in no other way.
+	Note(context.Context, *v1.NoteRequest) (*v1.NoteResponse, error)
+	// Plan sets alarms and jobs, and notes in the same turn that it has.
+	Plan(context.Context, *v1.PlanRequest) (*v1.PlanResponse, error)
+	// Audit returns what was noted.
+	Audit(context.Context, *v1.AuditRequest) (*v1.AuditResponse, error)
+}
+
+// RegisterLedgerActorHandler registers svc as the chaos.v1.LedgerActor implementation on server.
+func RegisterLedgerActorHandler(server *connect.Server, svc LedgerActorHandler) {
+	adapter := ledgerActorHandler{svc: svc}
+	server.Register(
+		connect.Method{Spec: ledgerActorNoteSpec(), Handler: adapter.note},
+		connect.Method{Spec: ledgerActorPlanSpec(), Handler: adapter.plan},
+		connect.Method{Spec: ledgerActorAuditSpec(), Handler: adapter.audit},
+	)
+}
+
+// UnimplementedLedgerActorHandler returns CodeUnimplemented from all methods.
+type UnimplementedLedgerActorHandler struct{}
+
+func (UnimplementedLedgerActorHandler) Note(context.Context, *v1.NoteRequest) (*v1.NoteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "chaos.v1.LedgerActor.Note is not implemented")
+}
+
+func (UnimplementedLedgerActorHandler) Plan(context.Context, *v1.PlanRequest) (*v1.PlanResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "chaos.v1.LedgerActor.Plan is not implemented")
+}
+
+func (UnimplementedLedgerActorHandler) Audit(context.Context, *v1.AuditRequest) (*v1.AuditResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "chaos.v1.LedgerActor.Audit is not implemented")
+}
+
+type ledgerActorClient struct {
+	client *connect.Client
+}
+
+func (c *ledgerActorClient) Note(ctx context.Context, req *v1.NoteRequest) (*v1.NoteResponse, error) {
+	var res v1.NoteResponse
+	if err := c.client.CallUnary(ctx, ledgerActorNoteSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerActorClient) Plan(ctx context.Context, req *v1.PlanRequest) (*v1.PlanResponse, error) {
+	var res v1.PlanResponse
+	if err := c.client.CallUnary(ctx, ledgerActorPlanSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *ledgerActorClient) Audit(ctx context.Context, req *v1.AuditRequest) (*v1.AuditResponse, error) {
+	var res v1.AuditResponse
+	if err := c.client.CallUnary(ctx, ledgerActorAuditSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+type ledgerActorHandler struct{ svc LedgerActorHandler }
+
+func (h ledgerActorHandler) note(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.NoteRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Note(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerActorHandler) plan(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.PlanRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Plan(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h ledgerActorHandler) audit(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.AuditRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Audit(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -163,3 +163,107 @@ func (l RegisterActorLater) EnqueueBreak(ctx context.Context, req *v1.BreakReque
 func (l RegisterActorLater) ScheduleBreak(ctx context.Context, name string, when sdk.When, req *v1.BreakRequest, opts ...sdk.ScheduleOption) error {
 	return sdk.Schedule(ctx, l.Ref, "/chaos.v1.RegisterActor/Break", name, when, req, opts...)
 }
+
+// LedgerActor notes what it is called with later.
+//
+// To write an actor of type "ledger", implement LedgerActor
+// and give the constructor to [RegisterLedgerActor].
+type LedgerActor interface {
+	// Note notes that an alarm or a job has come. It is called in no other way.
+	Note(ctx context.Context, turn LedgerActorTurn, req *v1.NoteRequest) (*v1.NoteResponse, error)
+	// Plan sets alarms and jobs, and notes in the same turn that it has.
+	Plan(ctx context.Context, turn LedgerActorTurn, req *v1.PlanRequest) (*v1.PlanResponse, error)
+	// Audit returns what was noted.
+	Audit(ctx context.Context, view LedgerActorView, req *v1.AuditRequest) (*v1.AuditResponse, error)
+}
+
+// UnimplementedLedgerActor answers every method of [LedgerActor] with the code unimplemented.
+// Embed it so that a new rpc of the contract does not break the build.
+type UnimplementedLedgerActor struct{}
+
+func (UnimplementedLedgerActor) Note(context.Context, LedgerActorTurn, *v1.NoteRequest) (*v1.NoteResponse, error) {
+	return nil, sdk.Unimplemented("/chaos.v1.LedgerActor/Note")
+}
+
+func (UnimplementedLedgerActor) Plan(context.Context, LedgerActorTurn, *v1.PlanRequest) (*v1.PlanResponse, error) {
+	return nil, sdk.Unimplemented("/chaos.v1.LedgerActor/Plan")
+}
+
+func (UnimplementedLedgerActor) Audit(context.Context, LedgerActorView, *v1.AuditRequest) (*v1.AuditResponse, error) {
+	return nil, sdk.Unimplemented("/chaos.v1.LedgerActor/Audit")
+}
+
+// LedgerActorTurn is what a method of [LedgerActor] receives.
+type LedgerActorTurn struct{ sdk.Turn[*v1.LedgerState] }
+
+// Self calls methods of the actor itself later, when the turn has been committed.
+func (t LedgerActorTurn) Self() LedgerActorLater {
+	return LedgerActorLater{sdk.NewLater(t, "ledger", t.ID())}
+}
+
+// LedgerActorView is what a view, a read-only method of [LedgerActor], receives.
+type LedgerActorView struct{ sdk.View[*v1.LedgerState] }
+
+// LedgerActorActivation is what the constructor given to [RegisterLedgerActor] receives.
+type LedgerActorActivation = sdk.Activation[*v1.LedgerState]
+
+// RegisterLedgerActor makes a host serve actors of type "ledger".
+// The constructor runs once for each activation, before its first method.
+func RegisterLedgerActor(host sdk.Registrar, newLedgerActor func(context.Context, *LedgerActorActivation) (LedgerActor, error), opts ...sdk.ActorOption) error {
+	return sdk.Register(host, v1.File_chaos_v1_chaos_proto.Services().ByName("LedgerActor"), newLedgerActor, opts,
+		sdk.BindTurn("/chaos.v1.LedgerActor/Note", LedgerActor.Note),
+		sdk.BindTurn("/chaos.v1.LedgerActor/Plan", LedgerActor.Plan),
+		sdk.BindView("/chaos.v1.LedgerActor/Audit", LedgerActor.Audit),
+	)
+}
+
+// LedgerActorProxy calls one actor of type "ledger".
+// It is a value, and safe for concurrent use.
+type LedgerActorProxy struct{ LedgerActorLater }
+
+// NewLedgerActorProxy returns the proxy of the actor with the given id.
+// The caller is the service of a host, a turn or a view, or a gateway.
+func NewLedgerActorProxy(caller sdk.Caller, id string) LedgerActorProxy {
+	return LedgerActorProxy{LedgerActorLater{sdk.NewLater(caller, "ledger", id)}}
+}
+
+// Note notes that an alarm or a job has come. It is called in no other way.
+func (p LedgerActorProxy) Note(ctx context.Context, req *v1.NoteRequest, opts ...sdk.CallOption) (*v1.NoteResponse, error) {
+	return sdk.CallTurn[v1.NoteResponse](ctx, p.LedgerActorLater.Ref, "/chaos.v1.LedgerActor/Note", req, opts...)
+}
+
+// Plan sets alarms and jobs, and notes in the same turn that it has.
+func (p LedgerActorProxy) Plan(ctx context.Context, req *v1.PlanRequest, opts ...sdk.CallOption) (*v1.PlanResponse, error) {
+	return sdk.CallTurn[v1.PlanResponse](ctx, p.LedgerActorLater.Ref, "/chaos.v1.LedgerActor/Plan", req, opts...)
+}
+
+// Audit returns what was noted.
+func (p LedgerActorProxy) Audit(ctx context.Context, req *v1.AuditRequest, opts ...sdk.CallOption) (*v1.AuditResponse, error) {
+	return sdk.CallView[v1.AuditResponse](ctx, p.LedgerActorLater.Ref, "/chaos.v1.LedgerActor/Audit", req, opts...)
+}
+
+// LedgerActorLater calls methods of one actor of type "ledger" later, as alarms and as
+// jobs, and looks after them. It is a value, and safe for concurrent use.
+type LedgerActorLater struct{ sdk.Later }
+
+// EnqueueNote calls Note as a job, at once or as the options say, and returns the
+// id of the job.
+func (l LedgerActorLater) EnqueueNote(ctx context.Context, req *v1.NoteRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/chaos.v1.LedgerActor/Note", req, opts...)
+}
+
+// ScheduleNote calls Note as an alarm, which replaces the one of that name.
+func (l LedgerActorLater) ScheduleNote(ctx context.Context, name string, when sdk.When, req *v1.NoteRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/chaos.v1.LedgerActor/Note", name, when, req, opts...)
+}
+
+// EnqueuePlan calls Plan as a job, at once or as the options say, and returns the
+// id of the job.
+func (l LedgerActorLater) EnqueuePlan(ctx context.Context, req *v1.PlanRequest, opts ...sdk.EnqueueOption) (sdk.JobID, error) {
+	return sdk.Enqueue(ctx, l.Ref, "/chaos.v1.LedgerActor/Plan", req, opts...)
+}
+
+// SchedulePlan calls Plan as an alarm, which replaces the one of that name.
+func (l LedgerActorLater) SchedulePlan(ctx context.Context, name string, when sdk.When, req *v1.PlanRequest, opts ...sdk.ScheduleOption) error {
+	return sdk.Schedule(ctx, l.Ref, "/chaos.v1.LedgerActor/Plan", name, when, req, opts...)
+}
