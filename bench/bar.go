@@ -12,6 +12,7 @@ const (
 	// rate is better when it is higher, all others when they are lower.
 	rate figure = "calls/s"
 	p50  figure = "p50"
+	p99  figure = "p99"
 	cpu  figure = "CPU"
 	heap figure = "heap"
 	rss  figure = "RSS"
@@ -24,6 +25,8 @@ func (f figure) of(r result) float64 {
 		return r.Rate
 	case p50:
 		return r.P50.Seconds()
+	case p99:
+		return r.P99.Seconds()
 	case cpu:
 		return r.CPU.Seconds()
 	case heap:
@@ -38,7 +41,7 @@ func (f figure) print(value float64) string {
 	switch {
 	case f == rate:
 		return short(value) + "/s"
-	case f == p50 || f == cpu:
+	case f == p50 || f == p99 || f == cpu:
 		return brief(time.Duration(value * float64(time.Second)))
 	case value < 1e3:
 		return fmt.Sprintf("%.3g B", value)
@@ -55,6 +58,8 @@ type bar struct {
 	// limit is for the ratio to the floors, or for the figure itself where there is no
 	// floor; 0 is no bar: the ratio alone is told.
 	limit float64
+	// itself is true where the limit is for the figure itself, although the row has floors.
+	itself bool
 }
 
 // judgement is a bar and what came out.
@@ -69,6 +74,9 @@ type judgement struct {
 
 // judge compares a row with its floors.
 func (b bar) judge(m *measured, floors []*measured) judgement {
+	if b.itself {
+		floors = nil
+	}
 	j := judgement{By: b.by, Ratio: m.ratio(b.by, floors), Limit: b.limit}
 	value := j.Ratio
 	if len(floors) == 0 {

@@ -61,7 +61,7 @@ func TestRows(t *testing.T) {
 				continue
 			}
 			judged := len(l.Floors) == 0 || !skipped[l.Floors[0]]
-			if (b.Ratio > 0) != (judged && len(l.Floors) > 0) || (b.Reached > 0) != (judged && b.Limit > 0) {
+			if (b.Ratio > 0) != (judged && len(l.Floors) > 0 && b.By != p99) || (b.Reached > 0) != (judged && b.Limit > 0) {
 				t.Errorf("%s is judged as %+v", l.Name, b)
 			}
 		}
@@ -126,19 +126,20 @@ func TestMedianRatio(t *testing.T) {
 func TestBars(t *testing.T) {
 	t.Parallel()
 	floor := &measured{rounds: []result{{Rate: 100, P50: 10 * time.Millisecond}}}
-	m := &measured{rounds: []result{{Rate: 50, P50: 20 * time.Millisecond, Heap: 400, RSS: 2200}}}
+	m := &measured{rounds: []result{{Rate: 50, P50: 20 * time.Millisecond, P99: 250 * time.Millisecond, Heap: 400, RSS: 2200}}}
 	for _, test := range []struct {
 		bar              bar
 		floors           []*measured
 		compared, judged string
 	}{
 		{bar{by: rate}, []*measured{floor}, "0.50 (calls/s)", ""},
-		{bar{rate, 0.4}, []*measured{floor}, "0.50 (calls/s)", "≥ 0.4: 1.25 of it"},
-		{bar{p50, 1.5}, []*measured{floor}, "2.00 (p50)", "≤ 1.5: 0.75 of it"},
-		{bar{rate, 25}, nil, "", "≥ 25/s: 2.00 of it"},
-		{bar{p50, 2}, nil, "", "≤ 2 s: 100.00 of it"},
-		{bar{heap, 500}, nil, "", "heap ≤ 500 B: 1.25 of it"},
-		{bar{rss, 1100}, nil, "", "RSS ≤ 1.1 kB: 0.50 of it"},
+		{bar{by: rate, limit: 0.4}, []*measured{floor}, "0.50 (calls/s)", "≥ 0.4: 1.25 of it"},
+		{bar{by: p50, limit: 1.5}, []*measured{floor}, "2.00 (p50)", "≤ 1.5: 0.75 of it"},
+		{bar{by: p99, limit: 0.5, itself: true}, []*measured{floor}, "", "p99 ≤ 500 ms: 2.00 of it"},
+		{bar{by: rate, limit: 25}, nil, "", "≥ 25/s: 2.00 of it"},
+		{bar{by: p50, limit: 2}, nil, "", "≤ 2 s: 100.00 of it"},
+		{bar{by: heap, limit: 500}, nil, "", "heap ≤ 500 B: 1.25 of it"},
+		{bar{by: rss, limit: 1100}, nil, "", "RSS ≤ 1.1 kB: 0.50 of it"},
 	} {
 		j := test.bar.judge(m, test.floors)
 		if j.compared() != test.compared || j.judged() != test.judged {

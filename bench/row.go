@@ -80,7 +80,7 @@ func rows() []row {
 			row{name: at(floorApart, c), callers: c, run: overLink(echoOrders{Stream: true, Apart: true})},
 		)
 	}
-	return slices.Concat(all, peerRows(), callRows(), httpRows(), growthRows(), durableRows(), coldRows())
+	return slices.Concat(all, peerRows(), callRows(), httpRows(), growthRows(), durableRows(), alarmRows(), coldRows())
 }
 
 // peerRows are the call in process of others.
@@ -156,6 +156,23 @@ func durableRows() []row {
 	}
 }
 
+// alarmRows are alarms that come due, each a turn that is committed.
+func alarmRows() []row {
+	group := []string{at(floorGroup, few)}
+	alarm := func(name string, least float64, run func(context.Context, *lab, int) (result, error)) row {
+		return row{name: name, floors: group, bars: []bar{{by: rate, limit: least}, {by: p99, limit: 0.5, itself: true}}, run: run}
+	}
+	return []row{
+		alarm("alarms, 5,000 due at once, embedded", 0.3, alarms{}.embedded),
+		alarm("alarms, 5,000 due at once of 100,000, embedded", 0.3, alarms{others: 10}.embedded),
+		alarm("alarms, 5,000 due at once of 1,000,000, embedded", 0.3, alarms{others: 1}.embedded),
+		{name: "alarms, 100,000 overdue, embedded", floors: group, bars: []bar{{by: rate}}, run: overdueAlarms},
+		alarm("alarms, 5,000 due at once, across workers", 0.2, alarms{}.acrossWorkers),
+		alarm("alarms, 5,000 due at once of 100,000, across workers", 0.2, alarms{others: 10}.acrossWorkers),
+		alarm("alarms, 5,000 due at once of 1,000,000, across workers", 0.2, alarms{others: 1}.acrossWorkers),
+	}
+}
+
 // coldRows are about a million stored actors.
 func coldRows() []row {
 	return []row{
@@ -193,6 +210,10 @@ type lab struct {
 	peersErr    error
 	// million is the file with the stored actors, once it is made.
 	million string
+	// schedules are the files with alarms that are not due, by the part of the stored actors
+	// that have one, and alarms counts the actors that had one which was.
+	schedules map[int]string
+	alarms    int
 }
 
 func newLab(cfg labConfig) (*lab, error) {
@@ -200,7 +221,7 @@ func newLab(cfg labConfig) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lab{cfg: cfg, dir: dir}, nil
+	return &lab{cfg: cfg, dir: dir, schedules: map[int]string{}}, nil
 }
 
 func (l *lab) close() error { return os.RemoveAll(l.dir) }
@@ -288,6 +309,7 @@ func (m *measured) result() result {
 	return result{
 		Rate: middle(m, func(r result) float64 { return r.Rate }),
 		P50:  middle(m, func(r result) time.Duration { return r.P50 }),
+		P99:  middle(m, func(r result) time.Duration { return r.P99 }),
 		CPU:  middle(m, func(r result) time.Duration { return r.CPU }),
 
 		Allocs: middle(m, func(r result) float64 { return r.Allocs }),

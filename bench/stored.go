@@ -17,6 +17,8 @@ import (
 const (
 	// million is how many actors lie in the file.
 	million = 1_000_000
+	// counters is the type of the actors.
+	counters = "myactor"
 	// bulk is how many of them one commit writes.
 	bulk = 4096
 )
@@ -76,7 +78,7 @@ func fill(ctx context.Context, kept store.Store, count int) error {
 
 // own gives all counters to a worker; it returns the epochs of their shards.
 func own(ctx context.Context, kept store.Store, worker string) (map[uint32]uint64, error) {
-	typ := &runtimev1.ActorType{Name: "myactor", Service: "myactor.v1.MyActor"}
+	typ := &runtimev1.ActorType{Name: counters, Service: "myactor.v1.MyActor"}
 	_, placed, err := kept.RegisterType(ctx, typ, placement.Shards)
 	if err != nil {
 		return nil, err
@@ -101,7 +103,7 @@ func newRecord(n int, epochs map[uint32]uint64) (*runtimev1.Record, error) {
 	data, err := proto.Marshal(state)
 	shard := placement.ShardOf(storedID(n), placement.Shards)
 	return &runtimev1.Record{
-		Actor:    &runtimev1.Actor{Type: "myactor", Id: storedID(n)},
+		Actor:    &runtimev1.Actor{Type: counters, Id: storedID(n)},
 		Fence:    &runtimev1.Fence{Shard: shard, Epoch: epochs[shard]},
 		Identity: &runtimev1.Identity{Activation: uint64(n + 1), Sequence: 1},
 		Message:  string(proto.MessageName(state)), Data: data,

@@ -20,6 +20,8 @@ type Result struct {
 	Rate float64 `json:"rate"`
 	// P50 is the median latency.
 	P50 time.Duration `json:"p50"`
+	// P99 is what 99 of 100 latencies stay within, where a row tells; 0 is not measured.
+	P99 time.Duration `json:"p99,omitempty"`
 	// Allocs are allocations of an operation, in all processes that take part.
 	Allocs float64 `json:"allocs"`
 	// CPU is the processor time of an operation over all processes; 0 is unknown.
