@@ -55,15 +55,14 @@ func readAll(_ http.ResponseWriter, r *http.Request) got {
 	return got{len(body), err}
 }
 
-func await(t *testing.T, ended <-chan got) got {
+func await[E any](t *testing.T, ended <-chan E) (end E) {
 	t.Helper()
 	select {
-	case g := <-ended:
-		return g
+	case end = <-ended:
 	case <-time.After(patience):
 		t.Fatal("the handler does not end")
-		return got{}
 	}
+	return end
 }
 
 // trickle is a body that brings a part at once and then a byte from time to time.

@@ -35,7 +35,7 @@ func newMemberHandler(e *engine.Engine, closing <-chan struct{}) http.Handler {
 	runtimev1connect.RegisterLinkServiceHandler(rpc, newLinks(e, closing))
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(maxMessage))
-	bounded := http.MaxBytesHandler(inbound.Usual.Keep(mux), maxMessage)
+	bounded := inbound.Bound(mux, maxMessage)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == runtimev1connect.LinkServiceLinkProcedure {
 			mux.ServeHTTP(w, r)

@@ -475,6 +475,62 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// A member that begins large requests and ends none of them is refused where it would
+// hold more than its share of the port's memory, and others are served meanwhile.
+func TestBodiesTogether(t *testing.T) {
+	c := startCluster(t)
+	for _, g := range targets(c) {
+		t.Run(g.name, func(t *testing.T) {
+			const requests, size, share = 96, 4 << 20, 128 << 20
+			large := make([]byte, size)
+			before := heap()
+			client := c.http2Client(g.config)
+			ctx, hangUp := context.WithCancel(c.ctx())
+			var sending sync.WaitGroup
+			outcomes := make(chan string, requests)
+			for range requests {
+				rest, _ := io.Pipe()
+				body := struct { // whose end unblocks the client that has its answer
+					io.Reader
+					io.Closer
+				}{io.MultiReader(bytes.NewReader(large), rest), rest}
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+g.address+g.path, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Content-Type", "application/proto")
+				sending.Go(func() { outcomes <- send(client, req) })
+			}
+			for range requests - share/size {
+				if got := <-outcomes; !strings.HasPrefix(got, "resource_exhausted") {
+					t.Errorf("one request too many: %s", got)
+				}
+			}
+			// A buffer that grows is up to twice as large as what is in it.
+			if grown := heap() - before; grown > 2*share+64<<20 {
+				t.Errorf("the bodies take %d MiB", grown>>20)
+			} else {
+				t.Logf("the bodies take %d MiB", grown>>20)
+			}
+			if err := g.call(c.ctx()); err != nil {
+				t.Errorf("a good worker is refused: %v", err)
+			}
+			hangUp()
+			sending.Wait()
+		})
+	}
+}
+
+// heap is how many bytes are in use, without what pools keep through a collection.
+func heap() int64 {
+	var stats runtime.MemStats
+	for range 3 {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
 func send(client *http.Client, req *http.Request) string {
 	res, err := client.Do(req)
 	if err != nil {

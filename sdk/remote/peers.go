@@ -61,7 +61,7 @@ func newPeerHandler(service peerv1connect.PeerServiceHandler) http.Handler {
 	peerv1connect.RegisterPeerServiceHandler(rpc, service)
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(member.MaxFrame))
-	bounded := http.MaxBytesHandler(inbound.Usual.Keep(mux), member.MaxFrame)
+	bounded := inbound.Bound(mux, member.MaxFrame)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == peerv1connect.PeerServiceLinkProcedure {
 			mux.ServeHTTP(w, r)
