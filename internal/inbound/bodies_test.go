@@ -89,6 +89,8 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 	sending.Wait()
 	server.Close()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.held != 0 || len(b.of) != 0 {
 		t.Errorf("%d bytes of %v are held by nobody", b.held, b.of)
 	}
