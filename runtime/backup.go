@@ -53,7 +53,7 @@ func (a *app) runBackup(ctx context.Context, cmd *cli.Command) error {
 	}
 	stop, release := untilInterrupted(ctx)
 	defer release()
-	tally, err := a.writeBackup(to, a.reported(serve.Backup(stop, cfg.Provider)))
+	tally, err := a.writeBackup(to, serve.Backup(stop, cfg.Provider))
 	switch {
 	case err != nil && stop.Err() != nil:
 		return errors.New("interrupted; no backup was written")
@@ -65,7 +65,7 @@ func (a *app) runBackup(ctx context.Context, cmd *cli.Command) error {
 		}
 	}
 	if tally.Damaged > 0 {
-		return fmt.Errorf("the backup is whole, and %d rows in it are damaged: they are so in the store, and stay so where it is restored", tally.Damaged)
+		return fmt.Errorf("the backup is whole, and has damaged rows (%d): they are so in the store, and stay so where it is restored", tally.Damaged)
 	}
 	return nil
 }
@@ -84,7 +84,8 @@ func untilInterrupted(ctx context.Context) (stop context.Context, release func()
 // writeBackup writes a backup to a file or into the pipe.
 func (a *app) writeBackup(to string, records store.Backup) (tally backup.Tally, err error) {
 	progress := newProgress(a.stderr, "backing up")
-	defer progress.end()
+	defer progress.clear()
+	records = progress.reported(records)
 	if to == pipe {
 		return backup.Write(a.stdout, records, progress.see)
 	}
@@ -146,13 +147,14 @@ func replaceable(path string) error {
 const maxReported = 100
 
 // reported is a backup of which the damaged rows are told, too.
-func (a *app) reported(records store.Backup) store.Backup {
+func (p *progress) reported(records store.Backup) store.Backup {
 	return func(yield func(*backupv1.Record, error) bool) {
 		told := 0
 		for record, err := range records {
 			if row := damaged(record); row != "" && told < maxReported {
 				told++
-				fmt.Fprintf(a.stderr, "damaged: %s\n", row)
+				p.clear()
+				fmt.Fprintf(p.out, "damaged: %s\n", row)
 			}
 			if !yield(record, err) {
 				return

@@ -15,6 +15,7 @@ import (
 const moved = `
 runtimePSKs: ["example-runtime-psk-change-me"]
 bootstrap: {hostPSK: "example-host-bootstrap-psk-change-me"}
+lease: 2s
 provider: {type: %s, connectionString: %q}
 `
 
@@ -51,9 +52,9 @@ func TestBackupMovesBetweenProviders(t *testing.T) {
 		{[]string{"restore", "-config", postgres, "-f", example}, exitOK, "generation 3"},
 		{[]string{"restore", "-config", postgres, "-f", example}, exitFailed, "not empty"},
 		{[]string{"restore", "-config", postgres, "-f", example, "-replace"}, exitOK, "generation 4"},
-		{[]string{"backup", "-config", postgres, "-f", there}, exitFailed, "is whole, and 1 rows in it are damaged"},
+		{[]string{"backup", "-config", postgres, "-f", there}, exitFailed, "is whole, and has damaged rows (1)"},
 		{[]string{"restore", "-config", sqlite, "-f", there}, exitOK, "generation 5"},
-		{[]string{"backup", "-config", sqlite, "-f", back}, exitFailed, "is whole, and 1 rows in it are damaged"},
+		{[]string{"backup", "-config", sqlite, "-f", back}, exitFailed, "is whole, and has damaged rows (1)"},
 	} {
 		var out bytes.Buffer
 		if code := run(t.Context(), append([]string{"runtime"}, step.args...), &out, &out); code != step.code || !strings.Contains(out.String(), step.said) {

@@ -16,11 +16,13 @@ type progress struct {
 	out          io.Writer
 	what         string
 	began, shown time.Time
-	silent       bool
+	// silent is true where there is no terminal, and drawn while the line is there.
+	silent, drawn bool
 }
 
 func newProgress(out io.Writer, what string) *progress {
-	return &progress{out: out, what: what, began: time.Now(), silent: !isTerminal(out)}
+	now := time.Now()
+	return &progress{out: out, what: what, began: now, shown: now, silent: !isTerminal(out)}
 }
 
 // see shows a tally, if it is time.
@@ -32,7 +34,7 @@ func (p *progress) see(t backup.Tally) {
 	if now.Sub(p.shown) < progressEvery {
 		return
 	}
-	p.shown = now
+	p.shown, p.drawn = now, true
 	fmt.Fprintf(p.out, "\r\x1b[K%s", p.line(t, now.Sub(p.began)))
 }
 
@@ -42,11 +44,12 @@ func (p *progress) line(t backup.Tally, lasted time.Duration) string {
 	return fmt.Sprintf("%s: %d rows, %s, %s/s", p.what, t.Rows(), size(float64(t.Bytes)), size(rate))
 }
 
-// end clears the line.
-func (p *progress) end() {
-	if !p.shown.IsZero() {
+// clear clears the line, so that something else can be said.
+func (p *progress) clear() {
+	if p.drawn {
 		fmt.Fprint(p.out, "\r\x1b[K")
 	}
+	p.drawn = false
 }
 
 // describe is what a backup holds, for people.

@@ -83,7 +83,7 @@ func (a *app) restoreFile(ctx context.Context, cfg *config.Config, path string, 
 	defer file.Close()
 	progress := newProgress(a.stderr, "checking")
 	_, err = backup.Verify(interruptible(ctx, file), progress.see)
-	progress.end()
+	progress.clear()
 	if err != nil {
 		return restored{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -95,12 +95,12 @@ func (a *app) restoreFile(ctx context.Context, cfg *config.Config, path string, 
 
 func (a *app) restoreFrom(ctx context.Context, cfg *config.Config, from io.Reader, how store.Restoration) (done restored, err error) {
 	progress := newProgress(a.stderr, "restoring")
-	defer progress.end()
-	how.Backup = a.reported(backup.Read(from, func(t backup.Tally) {
+	defer progress.clear()
+	how.Backup = progress.reported(backup.Read(from, func(t backup.Tally) {
 		done.tally = t
 		progress.see(t)
 	}))
-	done.cluster, err = serve.Restore(ctx, cfg.Provider, newLogger(cfg.Log, a.stderr), how)
+	done.cluster, err = serve.Restore(ctx, cfg, newLogger(cfg.Log, a.stderr), how)
 	return done, err
 }
 

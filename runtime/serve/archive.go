@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	backupv1 "github.com/francis-actors/francis/gen/francis/backup/v1"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/runtime/config"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/postgres"
@@ -34,14 +36,31 @@ func Backup(ctx context.Context, p config.Provider) store.Backup {
 	}
 }
 
-// Restore restores a backup into the store that the configuration names.
-func Restore(ctx context.Context, p config.Provider, log *slog.Logger, restoration store.Restoration) (store.Cluster, error) {
-	s, err := openToRestore(p, log)
+// Restore restores a backup into the store that the configuration names. It lasts a lease
+// at least: workers whose runtime was stopped just now answer from memory until theirs has
+// ended, and nobody else may be given their actors before.
+func Restore(ctx context.Context, cfg *config.Config, log *slog.Logger, restoration store.Restoration) (store.Cluster, error) {
+	s, err := openToRestore(cfg.Provider, log)
 	if err != nil {
 		return store.Cluster{}, err
 	}
+	restoration.Backup = outlast(ctx, restoration.Backup, time.Now().Add(cfg.Lease))
 	now, err := s.Restore(ctx, restoration)
 	return now, errors.Join(err, s.Close())
+}
+
+// outlast is a backup that does not end before a time.
+func outlast(ctx context.Context, backup store.Backup, end time.Time) store.Backup {
+	return func(yield func(*backupv1.Record, error) bool) {
+		for record, err := range backup {
+			if !yield(record, err) || err != nil {
+				return
+			}
+		}
+		if !deadline.Sleep(ctx, time.Until(end)) {
+			yield(nil, ctx.Err())
+		}
+	}
 }
 
 func openToRestore(p config.Provider, log *slog.Logger) (store.Store, error) {
