@@ -13,8 +13,9 @@ type kind struct {
 	d      *Dispatcher
 	name   string
 	shards [placement.Shards]shard
-	// owned is how many of its shards have an owner.
-	owned int
+	// owned is how many of its shards have an owner, and owners how many each one has.
+	owned  int
+	owners map[string]int
 	// rows and bytes are what is kept of it.
 	rows, bytes int
 
@@ -48,7 +49,7 @@ type kind struct {
 
 func newKind(d *Dispatcher, name string) *kind {
 	rate := d.cfg.Rate(name)
-	return &kind{d: d, name: name, rate: rate, tokens: rate.Burst, filled: d.now, rotated: d.now, recent: map[Key]uint64{}}
+	return &kind{d: d, name: name, rate: rate, tokens: rate.Burst, filled: d.now, rotated: d.now, recent: map[Key]uint64{}, owners: map[string]int{}}
 }
 
 // own takes over an entry of the table.
@@ -67,8 +68,18 @@ func (k *kind) own(number int, entry *runtimev1.Shard) {
 		}
 		a.place()
 	}
-	if s.owner() != owner {
+	if next := s.owner(); next != owner {
+		k.disown(owner)
+		k.owners[next]++
 		k.catchUp(owner)
+		k.stir()
+	}
+}
+
+// disown takes a shard from an owner.
+func (k *kind) disown(owner string) {
+	if k.owners[owner]--; k.owners[owner] <= 0 {
+		delete(k.owners, owner)
 	}
 }
 
@@ -287,7 +298,22 @@ func (k *kind) wants(now time.Time) bool {
 	if k.complete {
 		return !now.Before(k.until.Add(-recall))
 	}
-	return k.rows <= k.d.cfg.Ahead/2 && k.bytes < maxBytes/2
+	return k.rows <= k.d.cfg.Ahead/2 && k.bytes < maxBytes/2 && k.reaches()
+}
+
+// reaches reports whether a read can bring something: whether the tasks of some owner have
+// not been left to the store.
+func (k *kind) reaches() bool {
+	for owner := range k.owners {
+		w := k.d.workers[owner]
+		if w == nil {
+			return true
+		}
+		if _, left := w.behind[k]; !left {
+			return true
+		}
+	}
+	return false
 }
 
 // next is the next read.
