@@ -90,6 +90,8 @@ type cluster struct {
 	front   *link // before the runtime
 	address string
 	workers []*worker
+	// config is the configuration of the runtime.
+	config string
 	// workerBin and runtimeBin are the folders of the binaries that start next.
 	workerBin, runtimeBin string
 
@@ -147,12 +149,13 @@ func launch(t *testing.T, s setup) *cluster {
 	}
 	ports := freePorts(t, 1+2*s.workers)
 	c := &cluster{t: t, workerBin: bin, runtimeBin: bin, folder: s.folder, address: ports[0], front: newLink(t, ports[0])}
-	c.write("config.yaml", fmt.Sprintf(`bind: %q
+	c.config = fmt.Sprintf(`bind: %q
 runtimePSKs: ["a runtime secret of the chaos tests"]
 bootstrap: {method: psk, hostPSK: %q}
 provider: {type: sqlite, connectionString: "data.db"}
 lease: %v
-`, c.address, hostPSK, lease))
+`, c.address, hostPSK, lease)
+	c.write("config.yaml", c.config)
 	ca := exec.CommandContext(t.Context(), filepath.Join(bin, runtimeBinary), "print-ca", "-config", "config.yaml")
 	ca.Dir = c.folder
 	pem, err := ca.Output()
