@@ -19,9 +19,11 @@ var raceTests = []test{
 	{"many actors at once", raceMany},
 }
 
-// rounds is how often a race is forced; a tenth in short runs.
+// rounds is how often a race is forced; a tenth in short runs, and under the race
+// detector, which makes each many times longer: it looks for races of the program, and the
+// runs without it for those of the store.
 func rounds(n int) int {
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		return n / 10
 	}
 	return n
