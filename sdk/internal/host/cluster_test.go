@@ -156,10 +156,10 @@ func TestTurnWithoutCommitThatLostItsShard(t *testing.T) {
 			run(t, func(b *bed) {
 				done := b.add(&behaviourv1.AddRequest{Script: test.script})
 				test.before(b)
-				b.probes.Open("gate")
 				if name == "lost" || name == "lost and failed" {
 					b.move(there) // the turn notices by itself
 				}
+				b.probes.Open("gate")
 				b.lose()
 				wantError(t, done, connect.CodeUnavailable, sdk.OutcomeNothingHappened, true)
 			})
