@@ -46,24 +46,6 @@ func sumBranch(b store.Branch) uint64 {
 	return sum.Value()
 }
 
-func sumMessage(key string, number uint64, message []byte) uint64 {
-	var sum store.Sum
-	sum.String(key)
-	sum.Uint(number)
-	sum.Bytes(message)
-	return sum.Value()
-}
-
-func sumShard(s *runtimev1.Shard) uint64 {
-	var sum store.Sum
-	sum.String(s.GetType())
-	sum.Uint(uint64(s.GetShard()))
-	sum.Uint(s.GetEpoch())
-	sum.String(s.GetWorker())
-	sum.String(s.GetNext())
-	return sum.Value()
-}
-
 // loadTable reads the cluster table.
 func loadTable(c *conn) (*cluster.Table, error) {
 	identity, err := loadCluster(c)
@@ -131,7 +113,7 @@ func scanBranch(row *columns) store.Branch {
 
 func scanMember(row *columns) cluster.Member {
 	id, died, encoded := row.text(), row.uint(), row.bytes()
-	row.checksum(sumMessage(id, died, encoded))
+	row.checksum(cluster.SumMessage(id, died, encoded))
 	worker := &runtimev1.Worker{}
 	row.decode(encoded, worker)
 	member := cluster.Member{Member: store.Member{Worker: worker, Alive: died == 0}}
@@ -143,7 +125,7 @@ func scanMember(row *columns) cluster.Member {
 
 func scanType(row *columns) store.Type {
 	name, shards, encoded := row.text(), row.uint(), row.bytes()
-	row.checksum(sumMessage(name, shards, encoded))
+	row.checksum(cluster.SumMessage(name, shards, encoded))
 	typ := &runtimev1.ActorType{}
 	row.decode(encoded, typ)
 	return store.Type{Type: typ, Shards: uint32(shards)}
@@ -154,7 +136,7 @@ func scanShard(row *columns) *runtimev1.Shard {
 		Type: row.text(), Shard: uint32(row.uint()), Epoch: row.uint(),
 		Worker: row.text(), Next: row.text(),
 	}
-	row.checksum(sumShard(shard))
+	row.checksum(cluster.SumShard(shard))
 	return shard
 }
 
@@ -230,19 +212,19 @@ func memberRow(m cluster.Member) ([]driver.Value, error) {
 		died = m.Died.Unix()
 	}
 	id := m.Worker.GetId()
-	return []driver.Value{id, died, encoded, int64(sumMessage(id, uint64(died), encoded))}, err
+	return []driver.Value{id, died, encoded, int64(cluster.SumMessage(id, uint64(died), encoded))}, err
 }
 
 func typeRow(t store.Type) ([]driver.Value, error) {
 	encoded, err := proto.Marshal(t.Type)
 	name := t.Type.GetName()
-	return []driver.Value{name, int64(t.Shards), encoded, int64(sumMessage(name, uint64(t.Shards), encoded))}, err
+	return []driver.Value{name, int64(t.Shards), encoded, int64(cluster.SumMessage(name, uint64(t.Shards), encoded))}, err
 }
 
 func shardRow(s *runtimev1.Shard) ([]driver.Value, error) {
 	return []driver.Value{
 		s.GetType(), int64(s.GetShard()), int64(s.GetEpoch()),
-		s.GetWorker(), s.GetNext(), int64(sumShard(s)),
+		s.GetWorker(), s.GetNext(), int64(cluster.SumShard(s)),
 	}, nil
 }
 
