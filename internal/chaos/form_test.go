@@ -49,7 +49,7 @@ func efforts(t *testing.T) effort {
 		}
 	case "ci":
 		return effort{
-			operations: 20_000, kills: 6, tasks: 1_000, points: 12, pauses: 8, rounds: 3, lasts: 15 * time.Second, reader: 15 * time.Second,
+			operations: 20_000, kills: 6, tasks: 1_000, points: 8, pauses: 6, rounds: 3, lasts: 12 * time.Second, reader: 15 * time.Second,
 			callers: 10_000, hold: 8 * time.Second, slow: 50, idle: 5_000, longest: time.Minute, alone: true,
 		}
 	case "long":
