@@ -195,12 +195,7 @@ func newWorker(t testing.TB, address string, ca []byte) *remote.Host {
 }
 
 // run registers the actors of a host and runs it until the test ends.
-func run(t testing.TB, host interface {
-	sdk.Registrar
-	Run(ctx context.Context) error
-	Ready() <-chan struct{}
-}, register func(sdk.Registrar) error,
-) {
+func run(t testing.TB, host sdk.Host, register func(sdk.Registrar) error) {
 	t.Helper()
 	if err := register(host); err != nil {
 		t.Fatal(err)

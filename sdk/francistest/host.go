@@ -33,7 +33,11 @@ type Host struct {
 	host    *host.Host
 	cluster *solo
 	gateway *gateway.Gateway
+	// ready is closed.
+	ready chan struct{}
 }
+
+var _ sdk.Host = (*Host)(nil)
 
 // Option is a setting of a host.
 type Option func(*host.Config)
@@ -97,7 +101,9 @@ func newHost(config host.Config, opts []Option) (*Host, error) {
 		return nil, err
 	}
 	cluster.types, cluster.deliver = h.TypeNames, h.Deliver
-	return &Host{host: h, cluster: cluster, gateway: gateway.New(h)}, nil
+	ready := make(chan struct{})
+	close(ready)
+	return &Host{host: h, cluster: cluster, gateway: gateway.New(h), ready: ready}, nil
 }
 
 // RegisterActor makes a Host an [sdk.Registrar]; generated code calls it.
@@ -111,6 +117,9 @@ func (h *Host) Service() sdk.Caller { return h.host.Service() }
 // in the header Francis-Actor-Id or in the request, and
 // POST /invoke/{type}/{id}/{method}.
 func (h *Host) Gateway() http.Handler { return h.gateway }
+
+// Ready is closed: the host serves from the beginning.
+func (h *Host) Ready() <-chan struct{} { return h.ready }
 
 // Run serves until ctx ends, and then drains: it refuses new calls, lets the turns
 // come to their end within the shutdown grace, and deactivates all actors. It is

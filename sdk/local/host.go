@@ -33,6 +33,8 @@ type Host struct {
 	runtime *engine.Engine
 }
 
+var _ sdk.Host = (*Host)(nil)
+
 // NewHost returns a host that does not run yet: register the actors that it serves, and
 // run it. It fails when the options contradict each other; it opens nothing.
 func NewHost(opts ...Option) (*Host, error) {

@@ -33,6 +33,8 @@ type Host struct {
 	address string
 }
 
+var _ sdk.Host = (*Host)(nil)
+
 // NewHost returns a worker that has not joined yet: register the actors that it
 // serves, and run it. It fails when the options contradict each other.
 func NewHost(opts ...Option) (*Host, error) {
