@@ -92,8 +92,10 @@ var abuses = map[string]func(*cluster, *attempt) error{
 	"changed address": changed(func(h *runtimev1.JoinHello) { h.Address = "127.0.0.1:7572" }),
 	"changed types":   changed(func(h *runtimev1.JoinHello) { h.Types = []string{"other"} }),
 	"added type":      changed(func(h *runtimev1.JoinHello) { h.Types = append(h.Types, "other") }),
+	"changed role":    changed(func(h *runtimev1.JoinHello) { h.Role = runtimev1.JoinRole_JOIN_ROLE_CLIENT }),
+	"role left out":   changed(func(h *runtimev1.JoinHello) { h.Role = 0 }),
 	"changed nonce":   changed(func(h *runtimev1.JoinHello) { h.Nonce = newNonce() }),
-	"downgraded":      changed(func(h *runtimev1.JoinHello) { h.NewestVersion = 2 }),
+	"downgraded":      changed(func(h *runtimev1.JoinHello) { h.NewestVersion = 1 }),
 	"raised":          changed(func(h *runtimev1.JoinHello) { h.OldestVersion = 0 }),
 	"unknown field":   changed(func(h *runtimev1.JoinHello) { h.ProtoReflect().SetUnknown([]byte{0x98, 0x06, 0x01}) }),
 	// [the challenge in the transcript]
@@ -341,7 +343,7 @@ func TestWorkerRefusesTheServer(t *testing.T) {
 			if test.change != nil {
 				test.change(f)
 			}
-			checkRefusal(t, joinFake(t, right, f), test.want)
+			checkRefusal(t, joinFake(t, right, f, pki.RoleWorker), test.want)
 		})
 	}
 }
@@ -353,16 +355,22 @@ func checkRefusal(t *testing.T, err error, want string) {
 	}
 }
 
-// Breaks without the role in verifyOwn: a worker must not become a runtime by mistake.
-func TestWorkerRefusesAnotherRole(t *testing.T) {
+// Breaks without the role in verifyOwn: nobody becomes by mistake what it did not ask for.
+func TestAnotherRoleIsRefused(t *testing.T) {
 	t.Parallel()
 	right := authorityOf(t, "prod", runtimePSK)
-	for _, role := range []pki.Role{pki.RoleRuntime, pki.RoleClient} {
-		f := &fake{secret: secretOf(t, hostPSK), version: 1, label: serverLabel}
-		f.issue = func(hello *runtimev1.JoinHello) *runtimev1.JoinIssued {
-			return properly(t, right, hello.GetCsr(), role)
+	for _, wanted := range []pki.Role{pki.RoleWorker, pki.RoleClient} {
+		for _, issued := range []pki.Role{pki.RoleWorker, pki.RoleRuntime, pki.RoleClient} {
+			f := &fake{secret: secretOf(t, hostPSK), version: spoken.newest, label: serverLabel}
+			f.issue = func(hello *runtimev1.JoinHello) *runtimev1.JoinIssued {
+				return properly(t, right, hello.GetCsr(), issued)
+			}
+			want := ""
+			if issued != wanted {
+				want = "wrong certificate"
+			}
+			checkRefusal(t, joinFake(t, right, f, wanted), want)
 		}
-		checkRefusal(t, joinFake(t, right, f), "wrong certificate")
 	}
 }
 
@@ -380,7 +388,7 @@ func properly(t *testing.T, authority *pki.Authority, csr []byte, role pki.Role)
 }
 
 // joinFake joins at a fake that has a runtime's certificate, without a pin.
-func joinFake(t *testing.T, authority *pki.Authority, f *fake) error {
+func joinFake(t *testing.T, authority *pki.Authority, f *fake, role pki.Role) error {
 	t.Helper()
 	certificate, err := authority.IssueRuntime("r1", time.Now())
 	if err != nil {
@@ -390,9 +398,11 @@ func joinFake(t *testing.T, authority *pki.Authority, f *fake) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Join(t.Context(), Request{
-		Runtime: serveJoin(t, *pair, f), Trust: pki.UnsafeNoPin(), Secret: secretOf(t, hostPSK), Address: "127.0.0.1:7571",
-	})
+	req := Request{Runtime: serveJoin(t, *pair, f), Trust: pki.UnsafeNoPin(), Secret: secretOf(t, hostPSK), Role: role}
+	if role == pki.RoleWorker {
+		req.Address = "127.0.0.1:7571"
+	}
+	_, err = Join(t.Context(), req)
 	return err
 }
 
@@ -449,7 +459,7 @@ func FuzzReadHello(f *testing.F) {
 		if !spoken.holds(version) || len(hello.GetNonce()) != nonceSize {
 			t.Errorf("version %d, nonce of %d bytes", version, len(hello.GetNonce()))
 		}
-		if who, err := applicant(hello, version, ""); err == nil && (who.Address == "" || len(who.Types) > maxTypes) {
+		if who, err := applicant(hello, version, ""); err == nil && ((who.Address == "") != (who.Role == pki.RoleClient) || len(who.Types) > maxTypes) {
 			t.Errorf("%+v is admitted", who)
 		}
 	})

@@ -1,6 +1,7 @@
 package join
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/name"
+	"github.com/francis-actors/francis/internal/pki"
 )
 
 const (
@@ -17,13 +19,15 @@ const (
 	maxAddress = 260
 )
 
-// Applicant is a worker that has proved to know the secret and wants to be admitted.
+// Applicant is who has proved to know the secret and wants to be admitted.
 type Applicant struct {
+	// Role is what it wants to be: a worker or a client.
+	Role pki.Role
 	// CSR is its certificate request, PKCS #10 in DER; the authority checks it.
 	CSR []byte
-	// Address is where other workers shall reach it: a valid "host:port".
+	// Address is where other workers shall reach a worker: a valid "host:port".
 	Address string
-	// Types are the actor types that it serves: valid names, each once.
+	// Types are the actor types that a worker serves: valid names, each once.
 	Types []string
 	// Version is the version of the protocol that both sides speak.
 	Version uint32
@@ -33,10 +37,30 @@ type Applicant struct {
 
 func applicant(hello *runtimev1.JoinHello, version uint32, source string) (Applicant, error) {
 	a := Applicant{CSR: hello.GetCsr(), Address: hello.GetAddress(), Types: hello.GetTypes(), Version: version, Source: source}
-	if err := checkAddress(a.Address); err != nil {
-		return Applicant{}, err
+	switch hello.GetRole() {
+	case runtimev1.JoinRole_JOIN_ROLE_UNSPECIFIED, runtimev1.JoinRole_JOIN_ROLE_WORKER:
+		a.Role = pki.RoleWorker
+	case runtimev1.JoinRole_JOIN_ROLE_CLIENT:
+		a.Role = pki.RoleClient
+	default:
+		return Applicant{}, fmt.Errorf("this runtime knows workers and clients, and not the role %d; upgrade the older one", hello.GetRole())
 	}
-	return a, checkTypes(a.Types)
+	return a, checkHosting(a.Role, a.Address, a.Types)
+}
+
+// checkHosting reports what is wrong with where a member is reached and what it serves. A
+// client is reached nowhere and serves nothing.
+func checkHosting(role pki.Role, address string, types []string) error {
+	if role == pki.RoleClient {
+		if address != "" || len(types) > 0 {
+			return errors.New("a client has no address and serves no actor types; join as a worker to host actors")
+		}
+		return nil
+	}
+	if err := checkAddress(address); err != nil {
+		return err
+	}
+	return checkTypes(types)
 }
 
 // checkAddress reports why other workers could not dial address.

@@ -34,8 +34,10 @@ func Stranger(err error) bool {
 	return errors.Is(err, ErrImpostor) || errors.Is(err, pki.ErrWrongCluster) || errors.Is(err, pki.ErrUnknownAuthority)
 }
 
-// Request is a worker that wants to join.
+// Request is a worker or a client that wants to join.
 type Request struct {
+	// Role is what it wants to be: a worker, or a client, which has no address and no types.
+	Role pki.Role
 	// Runtime is the address of a runtime, "host:port".
 	Runtime string
 	// Trust recognises the runtime.
@@ -52,16 +54,16 @@ type Request struct {
 
 // Membership is what a join gives.
 type Membership struct {
-	// Worker is the id, never given before.
-	Worker string
+	// ID is the id of the worker or client, never given before.
+	ID string
 	// Cluster is the name of the cluster.
 	Cluster string
 	// Holder has the new certificate and the cluster's authorities.
 	Holder *pki.Holder
 	// Version is the version of the protocol that both sides speak.
 	Version uint32
-	// Lease is how long the first lease lasts, counted from when the proof was sent, or
-	// from before.
+	// Lease is how long the first lease of a worker lasts, counted from when the proof was
+	// sent, or from before; to a client it says how long those of workers last.
 	Lease time.Duration
 }
 
@@ -96,10 +98,26 @@ func (r Request) validate() error {
 	if r.Secret.IsZero() {
 		return errors.New("the host PSK is missing")
 	}
-	if err := checkAddress(r.Address); err != nil {
-		return err
+	if r.Role != pki.RoleWorker && r.Role != pki.RoleClient {
+		return fmt.Errorf("a %q does not join, only workers and clients do", r.Role)
 	}
-	return checkTypes(r.Types)
+	return checkHosting(r.Role, r.Address, r.Types)
+}
+
+// hello is the role as the runtime is told it.
+func (r Request) hello() runtimev1.JoinRole {
+	if r.Role == pki.RoleClient {
+		return runtimev1.JoinRole_JOIN_ROLE_CLIENT
+	}
+	return runtimev1.JoinRole_JOIN_ROLE_WORKER
+}
+
+// spoken are the versions that it can join with.
+func (r Request) spoken() versions {
+	if r.Role == pki.RoleClient {
+		return versions{max(spoken.oldest, clientsSince), spoken.newest}
+	}
+	return spoken
 }
 
 // line is one TLS connection to a runtime, and the calls on it.
@@ -193,7 +211,7 @@ func newAttempt(req Request, line *line) (*attempt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &attempt{request: req, line: line, key: key, spoken: spoken, transcript: newTranscript()}, nil
+	return &attempt{request: req, line: line, key: key, spoken: req.spoken(), transcript: newTranscript()}, nil
 }
 
 func (a *attempt) run(ctx context.Context) (*Membership, error) {
@@ -222,6 +240,7 @@ func (a *attempt) hello() *runtimev1.JoinHello {
 		Types:         a.request.Types,
 		OldestVersion: a.spoken.oldest,
 		NewestVersion: a.spoken.newest,
+		Role:          a.request.hello(),
 	}
 }
 
@@ -245,7 +264,7 @@ func (a *attempt) readChallenge(encoded []byte) (version uint32, err error) {
 		return 0, errors.New("the runtime's challenge cannot be read; is it a runtime of this release?")
 	}
 	if !a.spoken.holds(challenge.GetVersion()) {
-		return 0, fmt.Errorf("the runtime wants version %d of the protocol, this worker speaks %d to %d; upgrade the older one",
+		return 0, fmt.Errorf("the runtime wants version %d of the protocol, this process speaks %d to %d; upgrade the older one",
 			challenge.GetVersion(), a.spoken.oldest, a.spoken.newest)
 	}
 	return challenge.GetVersion(), nil

@@ -1,15 +1,15 @@
-// Package join admits workers that have no certificate yet: both halves of the
-// handshake by which a host proves that it knows the host PSK, and receives an
+// Package join admits workers and clients that have no certificate yet: both halves of
+// the handshake by which one proves that it knows the host PSK, and receives an
 // identity. It knows no store: who is admitted, and under which id, is decided by a
 // function of the runtime.
 //
 // # The handshake
 //
-// All of it happens on one TLS 1.3 connection, which the worker has verified against
-// its pin before anything is sent:
+// All of it happens on one TLS 1.3 connection, which the worker, or the client, has
+// verified against its pin before anything is sent:
 //
 //	worker                                              runtime
-//	Begin{method, nonce, CSR, address, types, versions} →
+//	Begin{method, nonce, CSR, role, address, types, versions} →
 //	                                 ← Challenge{nonce, version}
 //	Prove{HMAC(Kc, label ‖ H(hello, challenge) ‖ cb)}   →
 //	             ← Issued{worker, cluster, certificate, authorities, lease},
@@ -18,8 +18,8 @@
 // cb is the channel binding tls-exporter (RFC 9266), which both ends compute for
 // themselves: a proof is worthless on any other connection, so it cannot be relayed,
 // replayed, or pass a proxy that terminates TLS. H covers the bytes of the messages
-// as sent, so nobody can change a request, an address, a type or a version on the
-// way. Kc and Ks are two keys derived from the host PSK (HKDF, RFC 5869), so no
+// as sent, so nobody can change a request, a role, an address, a type or a version
+// on the way. Kc and Ks are two keys derived from the host PSK (HKDF, RFC 5869), so no
 // message can be reflected. The challenge carries no proof of the server: its
 // certificate gave one, and without a pin the proof in Issued does; so nobody learns
 // anything to guess against before having proved to know the secret.
@@ -37,12 +37,12 @@
 //		Admit: func(ctx context.Context, a join.Applicant) (join.Admission, error) {
 //			id := pki.NewID()
 //			... // register the worker, or refuse with a *connect.Error
-//			der, err := authority.Issue(pki.Order{Identity: pki.Identity{Role: pki.RoleWorker, ID: id}, CSR: a.CSR}, time.Now())
-//			return join.Admission{Worker: id, Certificate: der, Lease: lease}, err
+//			der, err := authority.Issue(pki.Order{Identity: pki.Identity{Role: a.Role, ID: id}, CSR: a.CSR}, time.Now())
+//			return join.Admission{ID: id, Certificate: der, Lease: lease}, err
 //		},
 //		Logger: logger,
 //	})
-//	port, err := join.NewPort(join.PortConfig{Listener: tcp, TLS: holder.JoinServer(pki.RoleWorker, pki.RoleRuntime), Logger: logger})
+//	port, err := join.NewPort(join.PortConfig{Listener: tcp, TLS: holder.JoinServer(pki.RoleWorker, pki.RoleClient), Logger: logger})
 //	go members.Serve(port.Members())              // an http.Server of the runtime: a certificate was shown
 //	go server.HTTPServer().Serve(port.Joiners())  // none was
 //	err = port.Run(ctx)
@@ -53,7 +53,7 @@
 // # A worker
 //
 //	member, err := join.Join(ctx, join.Request{
-//		Runtime: "127.0.0.1:7400", Trust: trust, Secret: hostPSK, Address: address, Types: types,
+//		Runtime: "127.0.0.1:7400", Trust: trust, Secret: hostPSK, Role: pki.RoleWorker, Address: address, Types: types,
 //	})
-//	// member.Worker, member.Holder (dials and serves with the new certificate), member.Lease
+//	// member.ID, member.Holder (dials and serves with the new certificate), member.Lease
 package join

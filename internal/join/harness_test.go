@@ -88,12 +88,12 @@ func (c *cluster) decide(_ context.Context, a Applicant) (Admission, error) {
 		}
 	}
 	id := pki.NewID()
-	der, err := c.authority.Issue(pki.Order{Identity: pki.Identity{Role: pki.RoleWorker, ID: id}, CSR: a.CSR}, time.Now())
+	der, err := c.authority.Issue(pki.Order{Identity: pki.Identity{Role: a.Role, ID: id}, CSR: a.CSR}, time.Now())
 	if err != nil {
 		return Admission{}, err
 	}
 	c.issued.Add(1)
-	return Admission{Worker: id, Certificate: der, Lease: 5 * time.Second}, nil
+	return Admission{ID: id, Certificate: der, Lease: 5 * time.Second}, nil
 }
 
 func (c *cluster) listen(logger *slog.Logger) {
@@ -102,7 +102,7 @@ func (c *cluster) listen(logger *slog.Logger) {
 		c.t.Fatal(err)
 	}
 	c.address = listener.Addr().String()
-	c.port, err = NewPort(PortConfig{Listener: listener, TLS: c.holder.JoinServer(pki.RoleWorker, pki.RoleRuntime), Logger: logger})
+	c.port, err = NewPort(PortConfig{Listener: listener, TLS: c.holder.JoinServer(pki.RoleWorker, pki.RoleClient), Logger: logger})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func (c *cluster) trust() pki.Trust {
 }
 
 func (c *cluster) request() Request {
-	return Request{Runtime: c.address, Trust: c.trust(), Secret: secretOf(c.t, hostPSK), Address: "127.0.0.1:7571", Types: []string{"myactor"}}
+	return Request{Runtime: c.address, Trust: c.trust(), Secret: secretOf(c.t, hostPSK), Role: pki.RoleWorker, Address: "127.0.0.1:7571", Types: []string{"myactor"}}
 }
 
 // attempt opens a connection as a worker does, and stops before the first call.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -33,21 +34,21 @@ func TestJoin(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		own := pki.Identity{Cluster: "prod", Role: pki.RoleWorker, ID: member.Worker}
-		if member.Cluster != "prod" || member.Version != 1 || member.Lease != 5*time.Second || member.Holder.Certificate().Identity() != own {
+		own := pki.Identity{Cluster: "prod", Role: pki.RoleWorker, ID: member.ID}
+		if member.Cluster != "prod" || member.Version != spoken.newest || member.Lease != 5*time.Second || member.Holder.Certificate().Identity() != own {
 			t.Errorf("%s: %+v", name, member)
 		}
 		if !member.Holder.Bundle().Equal(c.authority.Bundle()) {
 			t.Errorf("%s: it got other authorities", name)
 		}
-		if got.Address != req.Address || !slices.Equal(got.Types, req.Types) || got.Version != 1 || !strings.HasPrefix(got.Source, "127.0.0.1:") {
+		if got.Role != pki.RoleWorker || got.Address != req.Address || !slices.Equal(got.Types, req.Types) || got.Version != spoken.newest || !strings.HasPrefix(got.Source, "127.0.0.1:") {
 			t.Errorf("%s: applicant %+v", name, got)
 		}
 		if seen := c.greeted(member.Holder); seen != own.String() {
 			t.Errorf("%s: the members' server sees %q", name, seen)
 		}
 	}
-	if c.log.count("worker joined") != 2 || strings.Contains(c.log.String(), hostPSK) {
+	if c.log.count("role=worker") != 2 || strings.Contains(c.log.String(), hostPSK) {
 		t.Errorf("log:\n%s", c.log)
 	}
 }
@@ -100,11 +101,13 @@ func TestJoinChecksItsRequest(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Request){
 		"no secret":  func(r *Request) { r.Secret = pki.Secret{} },
+		"no role":    func(r *Request) { r.Role = "" },
+		"a runtime":  func(r *Request) { r.Role = pki.RoleRuntime },
 		"no address": func(r *Request) { r.Address = "" },
 		"any host":   func(r *Request) { r.Address = "0.0.0.0:7571" },
 		"bad type":   func(r *Request) { r.Types = []string{"a/b"} },
 	} {
-		req := Request{Runtime: "127.0.0.1:1", Secret: secretOf(t, hostPSK), Address: "127.0.0.1:7571"}
+		req := Request{Runtime: "127.0.0.1:1", Secret: secretOf(t, hostPSK), Role: pki.RoleWorker, Address: "127.0.0.1:7571"}
 		change(&req)
 		req.Dial = func(context.Context, string, string) (net.Conn, error) {
 			t.Errorf("%s: dialled", name)
@@ -119,10 +122,10 @@ func TestJoinChecksItsRequest(t *testing.T) {
 func TestVersionMismatchNamesBothRanges(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
-	c.server.spoken = versions{2, 3}
+	c.server.spoken = versions{8, 9}
 	for range 2 {
 		_, err := Join(c.ctx(), c.request())
-		if codeOf(err) != connect.CodeFailedPrecondition || !strings.Contains(err.Error(), "2 to 3") || !strings.Contains(err.Error(), "1 to 1") {
+		if codeOf(err) != connect.CodeFailedPrecondition || !strings.Contains(err.Error(), "8 to 9") || !strings.Contains(err.Error(), fmt.Sprintf("%d to %d", spoken.oldest, spoken.newest)) {
 			t.Errorf("error %v", err)
 		}
 	}

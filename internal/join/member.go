@@ -11,7 +11,7 @@ import (
 )
 
 // member checks that what was issued fits together: the server knows the secret, but
-// a mistake of its own must not become a worker that nobody accepts.
+// a mistake of its own must not become a member that nobody accepts.
 func (a *attempt) member(issued *runtimev1.JoinIssued) (*Membership, error) {
 	bundle, err := a.bundle(issued)
 	if err != nil {
@@ -21,7 +21,7 @@ func (a *attempt) member(issued *runtimev1.JoinIssued) (*Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := verifyOwn(bundle, certificate, issued.GetWorker()); err != nil {
+	if err := verifyOwn(bundle, certificate, a.request.Role, issued.GetWorker()); err != nil {
 		return nil, fmt.Errorf("the runtime issued a wrong certificate: %w", err)
 	}
 	lease := issued.GetLease().AsDuration()
@@ -29,7 +29,7 @@ func (a *attempt) member(issued *runtimev1.JoinIssued) (*Membership, error) {
 		return nil, errors.New("the runtime granted no lease")
 	}
 	return &Membership{
-		Worker:  issued.GetWorker(),
+		ID:      issued.GetWorker(),
 		Cluster: bundle.Cluster(),
 		Holder:  pki.NewHolder(certificate, bundle),
 		Lease:   lease,
@@ -54,14 +54,19 @@ func (a *attempt) bundle(issued *runtimev1.JoinIssued) (*pki.Bundle, error) {
 	return bundle, nil
 }
 
-// verifyOwn checks a worker's new certificate as its peers will, from either side.
-func verifyOwn(bundle *pki.Bundle, certificate *pki.Certificate, worker string) error {
+// verifyOwn checks a new certificate as its peers will, from either side; a client only
+// dials.
+func verifyOwn(bundle *pki.Bundle, certificate *pki.Certificate, role pki.Role, id string) error {
 	leaf, err := x509.ParseCertificate(certificate.DER())
 	if err != nil {
 		return err
 	}
-	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
-		want := pki.Expectation{Roles: []pki.Role{pki.RoleWorker}, ID: worker, Usage: usage}
+	usages := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	if role == pki.RoleWorker {
+		usages = append(usages, x509.ExtKeyUsageServerAuth)
+	}
+	for _, usage := range usages {
+		want := pki.Expectation{Roles: []pki.Role{role}, ID: id, Usage: usage}
 		if _, err := bundle.Verify(leaf, want, time.Now()); err != nil {
 			return err
 		}

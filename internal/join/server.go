@@ -76,13 +76,14 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Admission is what an admitted worker becomes.
+// Admission is what an admitted applicant becomes.
 type Admission struct {
-	// Worker is its id, never given before.
-	Worker string
+	// ID is its id, never given before.
+	ID string
 	// Certificate is its certificate, X.509 in DER.
 	Certificate []byte
-	// Lease is how long its first lease lasts, counted from when it sent its proof.
+	// Lease is how long the first lease of a worker lasts, counted from when it sent its
+	// proof; a client is told how long those of workers last.
 	Lease time.Duration
 }
 
@@ -222,7 +223,7 @@ func (s service) read(encoded []byte) (*runtimev1.JoinHello, uint32, error) {
 	return hello, version, err
 }
 
-// Prove admits the worker whose proof is right.
+// Prove admits the one whose proof is right.
 func (s service) Prove(ctx context.Context, req *runtimev1.ProveRequest) (*runtimev1.ProveResponse, error) {
 	from, err := callerOf(ctx)
 	if err != nil {
@@ -295,7 +296,7 @@ func (s service) admit(ctx context.Context, from caller, open *challenge) (Admis
 	case s.admissions <- struct{}{}:
 		defer func() { <-s.admissions }()
 	case <-ctx.Done():
-		return Admission{}, connect.NewError(connect.CodeUnavailable, "too many workers join at once; try again")
+		return Admission{}, connect.NewError(connect.CodeUnavailable, "too many join at once; try again")
 	}
 	who, err := applicant(open.hello, open.version, from.remote)
 	if err != nil {
@@ -307,8 +308,8 @@ func (s service) admit(ctx context.Context, from caller, open *challenge) (Admis
 		s.refuse(ctx, from, open.hello, err)
 		return Admission{}, public(err)
 	}
-	s.audit.logger.LogAttrs(ctx, slog.LevelInfo, "worker joined",
-		slog.String("worker", admission.Worker), slog.String("address", who.Address), slog.Any("types", who.Types),
+	s.audit.logger.LogAttrs(ctx, slog.LevelInfo, "member joined",
+		slog.String("role", string(who.Role)), slog.String("id", admission.ID), slog.String("address", who.Address), slog.Any("types", who.Types),
 		slog.String("secret", s.config.Secret.KeyID()), slog.String("source", from.remote))
 	return admission, nil
 }
@@ -321,13 +322,13 @@ func public(err error) error {
 	if errors.Is(err, pki.ErrRequest) {
 		return connect.NewError(connect.CodeInvalidArgument, err.Error())
 	}
-	return connect.NewError(connect.CodeInternal, "the runtime could not admit the worker; its log has the cause").WithCause(err)
+	return connect.NewError(connect.CodeInternal, "the runtime could not admit this process; its log has the cause").WithCause(err)
 }
 
 func (s service) issue(open *challenge, admission Admission, binding []byte) (*runtimev1.ProveResponse, error) {
 	bundle := s.config.Bundle()
 	issued, err := proto.Marshal(&runtimev1.JoinIssued{
-		Worker:      admission.Worker,
+		Worker:      admission.ID,
 		Cluster:     bundle.Cluster(),
 		Certificate: admission.Certificate,
 		Authorities: bundle.DER(),

@@ -12,6 +12,11 @@ type versions struct{ oldest, newest uint32 }
 // spoken are the versions of this release.
 var spoken = versions{oldest: release.OldestProtocol, newest: release.NewestProtocol}
 
+// clientsSince is the first version that knows clients. An older runtime would read the
+// hello of one as that of a worker: a client speaks no older version, so it is told what to
+// do instead.
+const clientsSince = 2
+
 // negotiate picks the newest version that both sides speak.
 func negotiate(server, client versions) (uint32, error) {
 	if client.oldest == 0 || client.oldest > client.newest {

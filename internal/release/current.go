@@ -9,7 +9,7 @@ const (
 	// that it speaks.
 	OldestProtocol = 1
 	// NewestProtocol is the newest one; it speaks all between them too.
-	NewestProtocol = 1
+	NewestProtocol = 2
 	// Extra is what follows each message that a member answers, encoded: fields that an
 	// older release does not know. There are none.
 	Extra = ""

@@ -78,6 +78,9 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
+// Lease is how long the lease of a worker lasts.
+func (e *Engine) Lease() time.Duration { return e.cfg.Lease }
+
 // Run judges the workers, places the shards and dispatches what is due until ctx ends.
 // Then it refuses new requests, ends every Watch, waits for the requests that run, and
 // returns nil. It returns an error when the store can promise nothing any more. It runs

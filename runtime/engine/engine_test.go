@@ -727,8 +727,9 @@ func TestHandler(t *testing.T) {
 	}
 	var identity error
 	server := connect.NewServer()
-	runtimev1connect.RegisterWorkerServiceHandler(server, h.Handler(func(context.Context) (string, error) {
-		return membership.WorkerID, identity
+	runtimev1connect.RegisterWorkerServiceHandler(server, h.Handler(Identify{
+		Worker: func(context.Context) (string, error) { return membership.WorkerID, identity },
+		Caller: func(context.Context) (string, error) { return membership.WorkerID, identity },
 	}))
 	client := runtimev1connect.NewWorkerServiceClient(connect.NewClient(connectinprocess.New(server)))
 	if _, err := client.Announce(t.Context(), announcement("a:1", "cart")); err != nil {

@@ -31,7 +31,7 @@ func newMemberServer(e *engine.Engine, log *slog.Logger, closing <-chan struct{}
 // and may be silent; each of its frames is bounded.
 func newMemberHandler(e *engine.Engine, closing <-chan struct{}) http.Handler {
 	rpc := connect.NewServer()
-	runtimev1connect.RegisterWorkerServiceHandler(rpc, e.Handler(workerOf))
+	runtimev1connect.RegisterWorkerServiceHandler(rpc, e.Handler(engine.Identify{Worker: workerOf, Caller: callerOf}))
 	runtimev1connect.RegisterLinkServiceHandler(rpc, newLinks(e, closing))
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, rpc, connecthttp.WithCodecs(wire.NewCodec()), connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(maxMessage))

@@ -124,7 +124,7 @@ func (r *Runtime) assemble(listener net.Listener) (err error) {
 	}
 	r.joiners, r.members = joining.HTTPServer(), newMemberServer(r.engine, r.log, r.closing)
 	r.port, err = join.NewPort(join.PortConfig{
-		Listener: listener, TLS: r.holder.JoinServer(pki.RoleWorker), Logger: r.log,
+		Listener: listener, TLS: r.holder.JoinServer(pki.RoleWorker, pki.RoleClient), Logger: r.log,
 	})
 	return err
 }

@@ -120,7 +120,7 @@ func (r *running) trust() pki.Trust {
 func (r *running) join(address string) *join.Membership {
 	r.t.Helper()
 	member, err := join.Join(r.t.Context(), join.Request{
-		Runtime: r.address(), Trust: r.trust(), Secret: r.cfg.Bootstrap.HostPSK, Address: address, Types: []string{"myactor"},
+		Runtime: r.address(), Trust: r.trust(), Secret: r.cfg.Bootstrap.HostPSK, Role: pki.RoleWorker, Address: address, Types: []string{"myactor"},
 	})
 	if err != nil {
 		r.t.Fatalf("%v; the log:\n%s", err, r.log)
@@ -191,7 +191,7 @@ func TestAWorkerJoinsAndIsServed(t *testing.T) {
 		t.Errorf("renewed %v, %v", renewed, err)
 	}
 	workers, err := r.runtime.Workers(t.Context())
-	if err != nil || len(workers) != 1 || workers[0].GetId() != member.Worker || workers[0].GetAddress() != "127.0.0.1:7571" {
+	if err != nil || len(workers) != 1 || workers[0].GetId() != member.ID || workers[0].GetAddress() != "127.0.0.1:7571" {
 		t.Errorf("the workers are %v, %v", workers, err)
 	}
 	types, err := r.runtime.Types(t.Context())
@@ -214,7 +214,7 @@ func TestACertificateIsRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	certificate, err := request.Certificate(answer.GetCertificate())
-	if err != nil || certificate.Identity().ID != member.Worker {
+	if err != nil || certificate.Identity().ID != member.ID {
 		t.Errorf("certified %v, %v", certificate, err)
 	}
 	if _, err := calls.Certify(t.Context(), &runtimev1.CertifyRequest{Csr: []byte("none")}); codeOf(err) != connect.CodeInvalidArgument {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -16,25 +17,36 @@ import (
 
 // admit makes an applicant that has proved itself a member.
 func (r *Runtime) admit(ctx context.Context, applicant join.Applicant) (join.Admission, error) {
+	if applicant.Role == pki.RoleClient {
+		return r.admitClient(applicant)
+	}
 	member, err := r.engine.Admit(ctx)
 	if err != nil {
 		return join.Admission{}, err
 	}
-	certificate, err := r.issue(member.WorkerID, applicant.CSR)
-	return join.Admission{Worker: member.WorkerID, Certificate: certificate, Lease: member.Lease}, err
+	certificate, err := r.issue(pki.RoleWorker, member.WorkerID, applicant.CSR)
+	return join.Admission{ID: member.WorkerID, Certificate: certificate, Lease: member.Lease}, err
+}
+
+// admitClient gives a client its certificate. The engine knows nothing of clients: they own
+// nothing, so nobody has to judge them. One whose certificate comes to its end joins again.
+func (r *Runtime) admitClient(applicant join.Applicant) (join.Admission, error) {
+	id := pki.NewID()
+	certificate, err := r.issue(pki.RoleClient, id, applicant.CSR)
+	return join.Admission{ID: id, Certificate: certificate, Lease: r.engine.Lease()}, err
 }
 
 // certify renews the certificate of a member.
 func (r *Runtime) certify(_ context.Context, workerID string, csr []byte) (*runtimev1.CertifyResponse, error) {
-	certificate, err := r.issue(workerID, csr)
+	certificate, err := r.issue(pki.RoleWorker, workerID, csr)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInvalidArgument, err.Error())
 	}
 	return &runtimev1.CertifyResponse{Certificate: certificate, Authorities: r.authority.Bundle().DER()}, nil
 }
 
-func (r *Runtime) issue(workerID string, csr []byte) ([]byte, error) {
-	who := pki.Identity{Role: pki.RoleWorker, ID: workerID}
+func (r *Runtime) issue(role pki.Role, id string, csr []byte) ([]byte, error) {
+	who := pki.Identity{Role: role, ID: id}
 	return r.authority.Issue(pki.Order{Identity: who, CSR: csr}, time.Now())
 }
 
@@ -55,7 +67,16 @@ func (r *Runtime) probe(ctx context.Context, address, workerID string) bool {
 }
 
 // workerOf is the worker whose certificate the connection of a request showed.
-func workerOf(ctx context.Context) (string, error) {
+func workerOf(ctx context.Context) (string, error) { return memberOf(ctx, pki.RoleWorker) }
+
+// callerOf is the worker or client whose certificate the connection of a request showed.
+func callerOf(ctx context.Context) (string, error) {
+	return memberOf(ctx, pki.RoleWorker, pki.RoleClient)
+}
+
+// memberOf is the id in the certificate that the connection of a request showed, of a
+// member in one of these roles.
+func memberOf(ctx context.Context, roles ...pki.Role) (string, error) {
 	transport, ok := connecthttp.ServerInfoForContext(ctx)
 	if !ok || transport.TLS() == nil {
 		return "", connect.NewError(connect.CodeUnauthenticated, "the request did not come over TLS")
@@ -64,8 +85,8 @@ func workerOf(ctx context.Context) (string, error) {
 	switch {
 	case !ok:
 		return "", connect.NewError(connect.CodeUnauthenticated, "the connection showed no certificate")
-	case who.Role != pki.RoleWorker:
-		return "", connect.Errorf(connect.CodePermissionDenied, "%v is no worker", who)
+	case !slices.Contains(roles, who.Role):
+		return "", connect.Errorf(connect.CodePermissionDenied, "%v may not ask for this", who)
 	}
 	return who.ID, nil
 }

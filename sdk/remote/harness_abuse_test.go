@@ -186,12 +186,12 @@ func (c *cluster) newRogue() *rogue {
 		c.t.Fatal(err)
 	}
 	member, err := join.Join(c.ctx(), join.Request{
-		Runtime: c.address(), Trust: trust, Secret: c.cfg.Bootstrap.HostPSK, Address: "127.0.0.1:7571", Types: []string{"myactor"},
+		Runtime: c.address(), Trust: trust, Secret: c.cfg.Bootstrap.HostPSK, Role: pki.RoleWorker, Address: "127.0.0.1:7571", Types: []string{"myactor"},
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	r := &rogue{cluster: c, id: member.Worker, holder: member.Holder}
+	r := &rogue{cluster: c, id: member.ID, holder: member.Holder}
 	r.calls = runtimev1connect.NewWorkerServiceClient(c.client(c.address(), r.holder.DialRuntime()))
 	r.peer = peerv1connect.NewPeerServiceClient(c.client(c.honest.GetAddress(), r.holder.DialWorker(c.honest.GetId())))
 	return r

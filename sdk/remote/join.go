@@ -13,6 +13,7 @@ import (
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
 	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/internal/join"
+	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
@@ -24,7 +25,7 @@ func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 	strangers := h.worker.Member.Holder() == nil
 	for _, address := range h.cfg.runtimes {
 		joined, err := join.Join(ctx, join.Request{
-			Runtime: address, Trust: h.cfg.trust, Secret: h.cfg.secret,
+			Runtime: address, Trust: h.cfg.trust, Secret: h.cfg.secret, Role: pki.RoleWorker,
 			Address: h.address, Types: h.worker.Host.TypeNames(),
 		})
 		if err == nil {
@@ -65,7 +66,7 @@ func (h *Host) membership(joined *join.Membership) *member.Membership {
 	life, end := context.WithCancel(context.Background())
 	line := member.NewLine(life, joined.Holder, transport, runtimev1connect.NewLinkServiceClient(client).Link)
 	return &member.Membership{
-		Worker: joined.Worker, Holder: joined.Holder, Lease: joined.Lease,
+		Worker: joined.ID, Holder: joined.Holder, Lease: joined.Lease,
 		Runtime: linkedRuntime{runtimev1connect.NewWorkerServiceClient(client), line},
 		Close: func() {
 			end()

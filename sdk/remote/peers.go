@@ -35,7 +35,7 @@ const (
 	pingAfter = 15 * time.Second
 )
 
-// peerServer answers the calls that other workers forward.
+// peerServer answers the calls that other workers and clients forward.
 type peerServer struct {
 	port   *join.Port
 	server *http.Server
@@ -80,7 +80,7 @@ func (h *Host) peerTLS() *tls.Config {
 			if holder == nil {
 				return nil, errors.New("this worker has not joined the cluster yet")
 			}
-			return holder.MemberServer(pki.RoleWorker, pki.RoleRuntime), nil
+			return holder.MemberServer(pki.RoleWorker, pki.RoleClient, pki.RoleRuntime), nil
 		},
 	}
 }
@@ -112,16 +112,16 @@ func (p *peerServer) shutdown(grace time.Duration) {
 	}
 }
 
-// peerHandler answers other workers; who is no worker is refused.
+// peerHandler answers other workers and clients; nobody else calls actors.
 type peerHandler struct {
 	host *Host
 	// closing is closed when no more calls shall come.
 	closing <-chan struct{}
 }
 
-// Link serves the calls of another worker.
+// Link serves the calls of another worker or of a client.
 func (p peerHandler) Link(ctx context.Context, stream peerv1connect.PeerServiceLinkServerStream) error {
-	ends, err := fromWorker(ctx)
+	ends, err := fromCaller(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (l linked) Answer(res *peerv1.InvokeResponse, err error) {
 }
 
 func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
-	if _, err := fromWorker(ctx); err != nil {
+	if _, err := fromCaller(ctx); err != nil {
 		return nil, err
 	}
 	p.host.worker.Member.Arrived()
@@ -176,18 +176,18 @@ func (a *apart) Answer(res *peerv1.InvokeResponse, err error) {
 
 func (a *apart) Notify(l link.Leaver) { context.AfterFunc(a.Context, l.Gone) }
 
-// fromWorker checks that the connection is another worker's, and that the certificate
-// that was shown when it began has not ended since. It returns when that ends.
-func fromWorker(ctx context.Context) (ends time.Time, err error) {
+// fromCaller checks that the connection is another worker's or a client's, and that the
+// certificate that was shown when it began has not ended since. It returns when that ends.
+func fromCaller(ctx context.Context) (ends time.Time, err error) {
 	info, ok := connecthttp.ServerInfoForContext(ctx)
 	if !ok || info.TLS() == nil {
 		return ends, fault.Unauthenticated("it is not secured")
 	}
 	who, ok := pki.PeerOf(*info.TLS())
-	if !ok || who.Role != pki.RoleWorker {
+	if !ok || who.Role != pki.RoleWorker && who.Role != pki.RoleClient {
 		return ends, fault.New(connect.CodePermissionDenied, &francisv1.ErrorDetail{
 			Outcome: francisv1.Outcome_OUTCOME_NOTHING_HAPPENED,
-		}, "only workers call actors here; others use a gateway")
+		}, "only workers and clients call actors here; others use a gateway")
 	}
 	ends = info.TLS().PeerCertificates[0].NotAfter
 	if time.Now().After(ends) {

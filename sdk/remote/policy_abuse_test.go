@@ -39,16 +39,31 @@ type cells struct {
 // An RPC for workers on the cluster port; its answer to an empty request.
 func forWorkers(answer string) cells {
 	return cells{
-		cluster: [6]string{answer, shut, shut, stranger, shut, shut},
-		peer:    [6]string{absent, absent, shut, shut, shut, shut},
+		cluster: [6]string{answer, shut, forbidden, stranger, shut, shut},
+		peer:    [6]string{absent, absent, absent, shut, shut, shut},
+	}
+}
+
+// An RPC for workers and clients on the cluster port.
+func forCallers(answer string) cells {
+	cells := forWorkers(answer)
+	cells.cluster[2] = answer
+	return cells
+}
+
+// An RPC for workers and clients on a worker's port.
+func forPeers(answer string) cells {
+	return cells{
+		cluster: [6]string{absent, shut, absent, stranger, shut, shut},
+		peer:    [6]string{answer, forbidden, answer, shut, shut, shut},
 	}
 }
 
 // An RPC for those who have no certificate yet.
 func forJoiners(answer string) cells {
 	return cells{
-		cluster: [6]string{absent, shut, shut, answer, shut, shut},
-		peer:    [6]string{absent, absent, shut, shut, shut, shut},
+		cluster: [6]string{absent, shut, absent, answer, shut, shut},
+		peer:    [6]string{absent, absent, absent, shut, shut, shut},
 	}
 }
 
@@ -57,27 +72,21 @@ func forJoiners(answer string) cells {
 var policy = map[string]cells{
 	"francis.runtime.v1.WorkerService/Announce": forWorkers(argument),
 	"francis.runtime.v1.WorkerService/Renew":    forWorkers(served),
-	"francis.runtime.v1.WorkerService/Watch":    forWorkers(served),
+	"francis.runtime.v1.WorkerService/Watch":    forCallers(served),
 	"francis.runtime.v1.WorkerService/Release":  forWorkers(served),
 	"francis.runtime.v1.WorkerService/Leave":    forWorkers(served),
 	"francis.runtime.v1.WorkerService/Load":     forWorkers(served),
 	"francis.runtime.v1.WorkerService/Commit":   forWorkers(served),
 	"francis.runtime.v1.WorkerService/Certify":  forWorkers(argument),
-	"francis.runtime.v1.WorkerService/Change":   forWorkers(served),
-	"francis.runtime.v1.WorkerService/List":     forWorkers(argument),
+	"francis.runtime.v1.WorkerService/Change":   forCallers(served),
+	"francis.runtime.v1.WorkerService/List":     forCallers(argument),
 	"francis.runtime.v1.WorkerService/Receive":  forWorkers(argument),
 	"francis.runtime.v1.WorkerService/Settle":   forWorkers(served),
 	"francis.runtime.v1.LinkService/Link":       forWorkers(served),
 	"francis.runtime.v1.JoinService/Begin":      forJoiners(argument),
 	"francis.runtime.v1.JoinService/Prove":      forJoiners(stranger),
-	"francis.peer.v1.PeerService/Link": {
-		cluster: [6]string{absent, shut, shut, stranger, shut, shut},
-		peer:    [6]string{served, forbidden, shut, shut, shut, shut},
-	},
-	"francis.peer.v1.PeerService/Invoke": {
-		cluster: [6]string{absent, shut, shut, stranger, shut, shut},
-		peer:    [6]string{argument, forbidden, shut, shut, shut, shut},
-	},
+	"francis.peer.v1.PeerService/Link":          forPeers(served),
+	"francis.peer.v1.PeerService/Invoke":        forPeers(argument),
 }
 
 // procedures are all RPCs of our contracts that are linked into this test.
