@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"log/slog"
+	"os"
 	"time"
 )
 
@@ -11,6 +12,9 @@ const (
 	// 8 MiB. A log that begins anew is overwritten, and a sync takes half as long as one of
 	// a file that grows; but each time, what many actors wrote costs a page in the file.
 	logPages = 8 << 20 / pageSize
+	// logReserve is after how many pages the log is given all of logPages on disk. A store
+	// that writes little never gets there.
+	logReserve = 64
 	// logLimit is how long the log is left, in pages, 24 MiB, where readers keep it from
 	// beginning anew; a longer one waits for them. With another round and the group that
 	// ends it, of at most groupBytes, it stays below logKept.
@@ -18,6 +22,8 @@ const (
 	// logKept is how many bytes of it stay on disk for the next round, and the most that
 	// it ever has unless another process reads the file and does not stop.
 	logKept = 64 << 20
+	// frameHead is what stands before each page in the log, in bytes.
+	frameHead = 24
 	// logPatience is how long all writers wait for readers to end. Our own need less, by
 	// snapshotLasts.
 	logPatience = 50 * time.Millisecond
@@ -32,16 +38,44 @@ const (
 // all leases lapse, and to refuse would let whoever may read the file stop the cluster.
 type log struct {
 	conn              *conn
+	path              string
 	passive, truncate *stmt
 	logger            *slog.Logger
 	// pages were written since it was last moved, about.
 	pages int
+	// reserved is true once the log has had its place on disk, or not got it.
+	reserved bool
 	// stuck is how far it was moved when the wait for a reader was in vain.
 	stuck uint64
 	// told is the length, in pages, of which people were told last; 0 for none.
 	told uint64
 	// waited is told how long all writers waited for readers; nil but in tests.
 	waited func(time.Duration)
+}
+
+// reserve gives the log its place on disk, so that its first round, too, is overwritten
+// instead of growing with each sync. What SQLite has not written there ends the log, as an
+// older round would. It is called inside a transaction, when nobody else can write to the
+// log; the end of that syncs it, and finds out what the disk makes of it. Where it does not
+// fit, the log grows as it goes.
+func (l *log) reserve() {
+	if l.reserved || l.pages < logReserve {
+		return
+	}
+	l.reserved = true
+	file, err := os.OpenFile(l.path, os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	const place = logPages * (pageSize + frameHead)
+	info, err := file.Stat()
+	if err != nil || info.Size() >= place {
+		return
+	}
+	if _, err = file.WriteAt(make([]byte, place-info.Size()), info.Size()); err != nil {
+		_ = file.Truncate(info.Size()) // or SQLite writes there all the same
+	}
 }
 
 // wrote adds pages and moves the log into the file when it is time.

@@ -158,3 +158,33 @@ func readUntil(t *testing.T, s *Store, done <-chan struct{}) {
 		}
 	}
 }
+
+// A log that has got its place on disk stays as long as that while it is written for the
+// first time, and a crash at any moment of it loses nothing: what was not written yet is
+// no part of the log.
+func TestLogHasItsPlace(t *testing.T) {
+	t.Parallel()
+	path, copied := filepath.Join(t.TempDir(), "data.db"), filepath.Join(t.TempDir(), "copy.db")
+	s := mustOpen(t, Config{Path: path})
+	defer mustClose(t, s)
+	own(t, s, "w1")
+	if length := sizeOf(t, path+"-wal"); length > logReserve*pageSize {
+		t.Fatalf("the log of a store that was hardly used has %d bytes", length)
+	}
+	waits := commitMany(t, s, 0, 8) // of 64 KiB each
+	place := sizeOf(t, path+"-wal")
+	if want := int64(logPages * (pageSize + frameHead)); place != want {
+		t.Errorf("the log has %d bytes, want %d", place, want)
+	}
+	commitMany(t, s, uint64(len(waits)), 16)
+	if length := sizeOf(t, path+"-wal"); length != place {
+		t.Errorf("the log has grown from %d to %d bytes", place, length)
+	}
+
+	copyFile(t, path, copied)
+	found := mustOpen(t, Config{Path: copied})
+	defer mustClose(t, found)
+	if got := loadOne(t, found, "w1", "a"); got.GetState().GetVersion() != 24 {
+		t.Errorf("the copy of the log in use has %v", got)
+	}
+}

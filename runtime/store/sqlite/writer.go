@@ -39,7 +39,7 @@ type writer struct {
 }
 
 func newWriter(c *conn, held *held, config Config) (*writer, error) {
-	w := &writer{conn: c, held: held, queue: queue.New[*writeCall](), now: config.Now, random: config.Random, log: log{conn: c, logger: config.Logger}}
+	w := &writer{conn: c, held: held, queue: queue.New[*writeCall](), now: config.Now, random: config.Random, log: log{conn: c, path: config.Path + "-wal", logger: config.Logger}}
 	statements := []struct {
 		to  **stmt
 		sql string
@@ -153,6 +153,7 @@ func (w *writer) transact(after store.Cluster, body func() (pages int, err error
 	if err := w.begin.exec(); err != nil {
 		return w.broken(err)
 	}
+	w.log.reserve()
 	pages, err := body()
 	if err == nil {
 		err = w.count(after)
