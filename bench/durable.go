@@ -36,8 +36,12 @@ func (i increments) acrossWorkers(ctx context.Context, l *lab, callers int) (res
 // tally counts the increments of each actor that were acknowledged.
 type tally []atomic.Int32
 
+// measure measures increments of actors that are in memory already.
 func (t tally) measure(ctx context.Context, caller sdk.Caller, w work) (result, error) {
 	proxies := proxiesOf(caller, len(t))
+	if err := t.compare(ctx, proxies); err != nil {
+		return result{}, err
+	}
 	w.op = func(caller, n int) error {
 		at := (n*w.callers + caller) % len(t)
 		_, err := proxies[at].Increment(context.Background(), &myactorv1.IncrementRequest{In: 1})
@@ -52,18 +56,23 @@ func (t tally) measure(ctx context.Context, caller sdk.Caller, w work) (result, 
 // check wants exactly what was acknowledged in the file, whose processes have ended.
 func (t tally) check(ctx context.Context, path string) error {
 	_, err := embedded(ctx, path, func(caller sdk.Caller, _ []*child) (result, error) {
-		for at, proxy := range proxiesOf(caller, len(t)) {
-			res, err := proxy.Get(ctx, &myactorv1.GetRequest{})
-			if err != nil {
-				return result{}, err
-			}
-			if want := t[at].Load(); res.GetOut() != want {
-				return result{}, fmt.Errorf("actor %d has counted %d; %d increments were acknowledged", at, res.GetOut(), want)
-			}
-		}
-		return result{}, nil
+		return result{}, t.compare(ctx, proxiesOf(caller, len(t)))
 	})
 	return err
+}
+
+// compare asks every actor what it has counted.
+func (t tally) compare(ctx context.Context, proxies []myactorv1francis.MyActorProxy) error {
+	for at, proxy := range proxies {
+		res, err := proxy.Get(ctx, &myactorv1.GetRequest{})
+		if err != nil {
+			return err
+		}
+		if want := t[at].Load(); res.GetOut() != want {
+			return fmt.Errorf("actor %d has counted %d; %d increments were acknowledged", at, res.GetOut(), want)
+		}
+	}
+	return nil
 }
 
 // proxiesOf are the first actors.
