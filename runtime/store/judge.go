@@ -56,6 +56,8 @@ func checkRecord(record *runtimev1.Record) error {
 		return fmt.Errorf("its base is not before it")
 	case record.GetMessage() == "" && len(record.GetData()) > 0:
 		return fmt.Errorf("it has data and no message")
+	case record.GetDeletes() && (record.GetMessage() != "" || len(record.GetForgotten()) > 0):
+		return fmt.Errorf("it deletes the actor, and has a state or forgets keys")
 	}
 	if err := checkKeys(record); err != nil {
 		return err

@@ -20,12 +20,16 @@ type Records interface {
 	Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error)
 	// Commit writes records of a worker, together with those of other calls in one
 	// transaction, and answers each, in order: APPLIED, ALREADY_APPLIED, STALE_EPOCH,
-	// STALE_BASE, or SUPERSEDED when the delivery that it completes is not the stage that
-	// the task has. A refused record never fails its neighbours.
+	// STALE_BASE, SUPERSEDED when the delivery that it completes is not the stage that the
+	// task has, or TOO_MANY_TASKS when it deletes an actor that has more tasks and dead
+	// letters than limit.MaxDeleted. A refused record never fails its neighbours.
 	//
 	// A record that applies first completes its delivery, which gives the task its next
 	// time or ends it, and then makes its changes in order, as [Tasks] has it; that one of
 	// them is not done does not keep the record from being applied.
+	//
+	// One that deletes its actor drops all its keys, tasks and dead letters after the
+	// completion, and before its own keys and its changes.
 	//
 	// A call carries at most one record of an actor, and every record is well formed;
 	// otherwise the call is ErrInvalid and nothing of it happens. A record without a

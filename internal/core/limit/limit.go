@@ -45,6 +45,9 @@ const (
 	MaxTaskRequest = 1 << 20
 	// MaxChanges is how many changes of tasks one record or request carries.
 	MaxChanges = 1024
+	// MaxDeleted is how many alarms, jobs and dead letters an actor has together that is
+	// deleted: they go in one transaction, and who commits meanwhile waits for it.
+	MaxDeleted = 10_000
 	// MaxFailure is how much is kept of the error of a failed attempt, in bytes.
 	MaxFailure = 1 << 10
 	// DeliveriesPerSecond is how many alarms and jobs of an actor type are delivered in a

@@ -42,7 +42,10 @@ func (r row) recall(digest []byte, now time.Time) []*runtimev1.Key {
 
 // remember are the keys after a record. Those that have expired are gone.
 func (r row) remember(record *runtimev1.Record, now time.Time) []key {
-	next := slices.Clone(r.live(now))
+	var next []key
+	if !record.GetDeletes() {
+		next = slices.Clone(r.live(now))
+	}
 	next = slices.DeleteFunc(next, func(have key) bool {
 		same := func(digest []byte) bool { return bytes.Equal(digest, have.GetDigest()) }
 		again := func(k *runtimev1.Key) bool { return same(k.GetDigest()) }

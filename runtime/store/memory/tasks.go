@@ -62,10 +62,22 @@ func (s *shelf) put(row *tasks.Row) {
 func (s *Store) draft() *tasks.Draft {
 	return tasks.NewDraft(tasks.Config{
 		Source:   func(ref tasks.Ref) (*runtimev1.ScheduledTask, error) { return s.tasks.rows[ref], nil },
+		Of:       s.tasks.of,
 		Now:      s.now(),
 		Revision: s.table.Cluster.Counter + 1,
 		Random:   s.random,
 	})
+}
+
+// of names the rows of an actor. It looks through all rows: an actor is deleted once.
+func (s *shelf) of(actor *runtimev1.Actor) ([]tasks.Ref, error) {
+	var refs []tasks.Ref
+	for ref := range s.rows {
+		if ref.Type == actor.GetType() && ref.ID == actor.GetId() {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, nil
 }
 
 // keep keeps what a draft has come to. It is called under mu, and the caller counts.

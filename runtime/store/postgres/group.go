@@ -34,9 +34,11 @@ type group struct {
 
 	draft   *tasks.Draft
 	answers []written
-	// rows and keys are what has to be written, the last of each.
-	rows map[actorKey]*row
-	keys map[keyKey]*runtimev1.Key
+	// rows and keys are what has to be written, the last of each, and deleted the actors
+	// whose stored keys go before that.
+	rows    map[actorKey]*row
+	keys    map[keyKey]*runtimev1.Key
+	deleted map[actorKey]struct{}
 }
 
 // last is the last record of an actor. The zero value is that of an actor without.
@@ -68,7 +70,7 @@ type keyKey struct {
 func newGroup(s *Store, calls []*writeCall) *group {
 	return &group{
 		store: s, calls: calls,
-		lasts: map[actorKey]last{}, rows: map[actorKey]*row{}, keys: map[keyKey]*runtimev1.Key{},
+		lasts: map[actorKey]last{}, rows: map[actorKey]*row{}, keys: map[keyKey]*runtimev1.Key{}, deleted: map[actorKey]struct{}{},
 	}
 }
 
@@ -79,6 +81,7 @@ func (g *group) commit(ctx context.Context, t *transaction) error {
 	}
 	g.draft = tasks.NewDraft(tasks.Config{
 		Source: func(ref tasks.Ref) (*runtimev1.ScheduledTask, error) { return g.shelf.read(ctx, t, ref) },
+		Of:     func(actor *runtimev1.Actor) ([]tasks.Ref, error) { return g.shelf.of[keyOf(actor)], nil },
 		Now:    g.now, Revision: g.before.Counter + 1, Random: g.store.config.Random, Budget: groupBytes,
 	})
 	for _, c := range g.calls {
@@ -165,10 +168,15 @@ func (g *group) verdict(worker string, record *runtimev1.Record, work *tasks.Wor
 // apply takes a record over, on the last one.
 func (g *group) apply(record *runtimev1.Record, have last) last {
 	next := last{identity: record.GetIdentity(), version: have.version + 1, keyed: have.keyed, stored: have.stored}
+	key := keyOf(record.GetActor())
+	if record.GetDeletes() {
+		next.keyed = 0
+		g.deleted[key] = struct{}{}
+		maps.DeleteFunc(g.keys, func(k keyKey, _ *runtimev1.Key) bool { return k.actorKey == key })
+	}
 	if len(record.GetKeys()) > 0 {
 		next.keyed = g.now.Unix()
 	}
-	key := keyOf(record.GetActor())
 	g.lasts[key] = next
 	g.rows[key] = &row{actor: record.GetActor(), state: store.After(record, next.version), keyed: next.keyed, stored: next.stored}
 	for _, digest := range record.GetForgotten() {

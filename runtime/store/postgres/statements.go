@@ -37,6 +37,7 @@ const (
 		keyed = r.keyed, emptied = r.emptied, checksum = r.checksum, message = r.message, data = r.data
 		` + actorArrays + ` WHERE a.type = r.type AND a.id = r.id`
 
+	dropKeysOf = `DELETE FROM francis.keys k USING unnest($1::text[], $2::text[]) AS r (type, id) WHERE k.type = r.type AND k.id = r.id`
 	deleteKeys = `DELETE FROM francis.keys k USING unnest($1::text[], $2::text[], $3::bytea[]) AS r (type, id, digest)
 		WHERE k.type = r.type AND k.id = r.id AND k.digest = r.digest`
 	writeKeys = `INSERT INTO francis.keys (type, id, digest, request, since, checksum, replied, reply)
@@ -86,6 +87,7 @@ func (f *fence) table() *cluster.Table {
 // read locks and reads all that the calls depend on, in the order of locks.
 func (g *group) read(ctx context.Context, t *transaction) error {
 	fences, actors, refs := g.touched()
+	deleted := g.deletes()
 	b := begin()
 	owners := queueFence(b, g.store.fenceStatement(), fences)
 	if len(actors) > 0 {
@@ -96,8 +98,9 @@ func (g *group) read(ctx context.Context, t *transaction) error {
 		b.Queue(lockActors, types, ids).Query(g.scanLasts)
 	}
 	g.shelf.lock(b, refs)
+	g.shelf.lockOf(b, deleted)
 	b.Queue(readClock).QueryRow(g.store.scanClock(&g.now))
-	if g.counts = len(refs) > 0; g.counts {
+	if g.counts = len(refs)+len(deleted) > 0; g.counts {
 		b.Queue(countOne).QueryRow(scanCluster(&g.before))
 	} else {
 		b.Queue(readCluster).QueryRow(scanCluster(&g.before))
@@ -142,6 +145,23 @@ func (g *group) touched() (fences []shardKey, actors []actorKey, refs []tasks.Re
 	return sorted(shardSet, shardKey.compare), sorted(actorSet, actorKey.compare), sorted(refSet, compareRefs)
 }
 
+// deletes are the actors that the calls delete, in order.
+func (g *group) deletes() []actorKey {
+	var deleted map[actorKey]struct{}
+	for _, c := range g.calls {
+		for _, r := range c.Question.records {
+			if !r.GetDeletes() {
+				continue
+			}
+			if deleted == nil {
+				deleted = map[actorKey]struct{}{}
+			}
+			deleted[keyOf(r.GetActor())] = struct{}{}
+		}
+	}
+	return sorted(deleted, actorKey.compare)
+}
+
 // scanLasts reads the last records.
 func (g *group) scanLasts(rows pgx.Rows) error {
 	defer rows.Close()
@@ -180,7 +200,13 @@ func (g *group) write(b *pgx.Batch) error {
 }
 
 func (g *group) writeKeys(b *pgx.Batch) {
-	var gone, kept columns
+	var of, gone, kept columns
+	for _, a := range sorted(g.deleted, actorKey.compare) {
+		of.texts[0], of.texts[1] = append(of.texts[0], a.typ), append(of.texts[1], a.id)
+	}
+	if of.n() > 0 {
+		b.Queue(dropKeysOf, of.texts[0], of.texts[1])
+	}
 	for _, k := range slices.SortedFunc(maps.Keys(g.keys), compareKeys) {
 		key := g.keys[k]
 		if key == nil {

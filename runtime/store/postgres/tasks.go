@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
 	"github.com/francis-actors/francis/runtime/store/internal/queue"
@@ -26,7 +27,8 @@ const (
 		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS r (type, id, kind, name)
 		JOIN francis.%s k ON k.type = r.type AND k.id = r.id AND k.kind = r.kind AND k.name = r.name
 		ORDER BY k.type, k.id, k.kind, k.name FOR UPDATE OF k`
-	taskArrays = `SELECT r.type, r.id, r.kind, r.name, r.due, r.checksum, r.task
+	lockTasksOf = `SELECT kind, name FROM francis.%s WHERE type = $1 AND id = $2 ORDER BY kind, name LIMIT $3 FOR UPDATE`
+	taskArrays  = `SELECT r.type, r.id, r.kind, r.name, r.due, r.checksum, r.task
 		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bytea[])
 		AS r (type, id, kind, name, due, checksum, task)`
 	writeTasks = `INSERT INTO francis.%s (type, id, kind, name, due, checksum, task)
@@ -34,7 +36,9 @@ const (
 		ON CONFLICT (type, id, kind, name) DO UPDATE SET due = excluded.due, checksum = excluded.checksum, task = excluded.task`
 	insertTasks = `INSERT INTO francis.%s (type, id, kind, name, due, checksum, task)
 		` + taskArrays + ` ORDER BY r.type, r.id, r.kind, r.name`
-	deleteTasks = `DELETE FROM francis.%s k USING unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS r (type, id, kind, name)
+	// Of one actor there may be very many.
+	deleteTasksOf = `DELETE FROM francis.%s WHERE type = $1 AND id = $2 AND kind = $3 AND name = ANY($4::text[])`
+	deleteTasks   = `DELETE FROM francis.%s k USING unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS r (type, id, kind, name)
 		WHERE k.type = r.type AND k.id = r.id AND k.kind = r.kind AND k.name = r.name`
 
 	livingTable = "tasks"
@@ -59,6 +63,9 @@ const small = 4 << 10
 type shelf struct {
 	// rows are those that were read; nil where there is none.
 	rows map[tasks.Ref]*runtimev1.ScheduledTask
+	// of names the rows of actors that are deleted, which are locked too. What others add
+	// meanwhile comes after that.
+	of map[actorKey][]tasks.Ref
 }
 
 // compareRefs orders rows as they are locked: those of each table by key.
@@ -95,6 +102,27 @@ func refsOfChanges(changes []*runtimev1.TaskChange) []tasks.Ref {
 func (s *shelf) lock(b *pgx.Batch, refs []tasks.Ref) {
 	s.rows = map[tasks.Ref]*runtimev1.ScheduledTask{}
 	s.queue(b, refs, small)
+}
+
+// lockOf adds the queries that lock the rows of actors, and name them. They come after
+// those of other actors, out of order: a deletion that meets others in this is repeated.
+func (s *shelf) lockOf(b *pgx.Batch, actors []actorKey) {
+	if len(actors) == 0 {
+		return
+	}
+	s.of = map[actorKey][]tasks.Ref{}
+	for _, table := range taskTables {
+		for _, a := range actors {
+			b.Queue(fmt.Sprintf(lockTasksOf, table), a.typ, a.id, limit.MaxDeleted+1).Query(func(rows pgx.Rows) error {
+				ref := tasks.Ref{TaskKey: store.TaskKey{Type: a.typ, ID: a.id}, Dead: table == deadTable}
+				_, err := pgx.ForEachRow(rows, []any{(*int32)(&ref.Kind), &ref.Name}, func() error {
+					s.of[a] = append(s.of[a], ref)
+					return nil
+				})
+				return err
+			})
+		}
+	}
 }
 
 // queue asks for rows, and for what they hold up to a size.
@@ -164,13 +192,21 @@ func (s *shelf) read(ctx context.Context, t *transaction, ref tasks.Ref) (*runti
 func (s *shelf) write(b *pgx.Batch, changed []*tasks.Row) error {
 	for _, table := range taskTables {
 		var gone, made, kept taskColumns
+		cleared := map[kindOf][]string{}
 		for _, r := range changed {
 			if tableOf(r.Ref) != table {
+				continue
+			}
+			if k := (kindOf{actorKey{r.Type, r.ID}, int64(r.Kind)}); r.Task == nil && s.of[k.actorKey] != nil {
+				cleared[k] = append(cleared[k], r.Name)
 				continue
 			}
 			if err := s.among(r, &gone, &made, &kept).add(r); err != nil {
 				return err
 			}
+		}
+		for k, names := range cleared {
+			b.Queue(fmt.Sprintf(deleteTasksOf, table), k.typ, k.id, k.kind, names)
 		}
 		if gone.n() > 0 {
 			b.Queue(fmt.Sprintf(deleteTasks, table), gone.keys()...)
@@ -183,6 +219,13 @@ func (s *shelf) write(b *pgx.Batch, changed []*tasks.Row) error {
 		}
 	}
 	return nil
+}
+
+// kindOf are the alarms or the jobs of an actor.
+type kindOf struct {
+	actorKey
+
+	kind int64
 }
 
 // among says what becomes of a row. One that was looked for and is not there is made, so

@@ -163,6 +163,9 @@ func (w *writer) verdict(worker string, record *runtimev1.Record, work *tasks.Wo
 	switch verdict {
 	case runtimev1.Verdict_VERDICT_APPLIED:
 		next := last{identity: record.GetIdentity(), version: have.version + 1, keyed: have.keyed}
+		if record.GetDeletes() {
+			next.keyed = 0
+		}
 		if len(record.GetKeys()) > 0 {
 			next.keyed = w.now().Unix()
 		}
@@ -203,6 +206,9 @@ func (w *writer) replaceRow(r row) error {
 	)
 	if err == nil && r.state.GetMessage() == "" {
 		err = w.emptied.exec(actor.GetType(), actor.GetId(), w.forgettable(r))
+	}
+	if err == nil && r.record.GetDeletes() {
+		err = w.dropKeys.exec(actor.GetType(), actor.GetId())
 	}
 	if err == nil {
 		err = w.writeKeys(r)

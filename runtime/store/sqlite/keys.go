@@ -16,8 +16,9 @@ import (
 const (
 	replaceKey = `REPLACE INTO keys (type, id, digest, request, since, hour, checksum, replied, reply)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	deleteKey = `DELETE FROM keys WHERE type = ? AND id = ? AND digest = ?`
-	findKeys  = `SELECT digest, request, since, checksum FROM keys WHERE type = ? AND id = ? AND since > ?
+	deleteKey  = `DELETE FROM keys WHERE type = ? AND id = ? AND digest = ?`
+	deleteKeys = `DELETE FROM keys WHERE type = ? AND id = ?`
+	findKeys   = `SELECT digest, request, since, checksum FROM keys WHERE type = ? AND id = ? AND since > ?
 		ORDER BY since DESC LIMIT ?`
 	findKey = `SELECT request, since, checksum, replied, reply FROM keys WHERE type = ? AND id = ? AND digest = ? AND since > ?`
 

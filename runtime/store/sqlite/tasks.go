@@ -2,12 +2,14 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/queue"
 	"github.com/francis-actors/francis/runtime/store/internal/tasks"
@@ -15,11 +17,13 @@ import (
 
 // shelf is one of the two tables of tasks, and the writer's statements on it.
 type shelf struct {
-	find, replace, drop *stmt
+	find, of, replace, drop *stmt
 }
 
 const (
-	findTask    = `SELECT due, checksum, task FROM %s WHERE type = ? AND kind = ? AND id = ? AND name = ?`
+	findTask = `SELECT due, checksum, task FROM %s WHERE type = ? AND kind = ? AND id = ? AND name = ?`
+	// Both kinds are named, so that the key of the table leads to the actor's rows.
+	findTasksOf = `SELECT kind, name FROM %s WHERE type = ? AND kind IN (1, 2) AND id = ? LIMIT ?`
 	replaceTask = `REPLACE INTO %s (type, kind, id, name, due, checksum, task) VALUES (?, ?, ?, ?, ?, ?, ?)`
 	deleteTask  = `DELETE FROM %s WHERE type = ? AND kind = ? AND id = ? AND name = ?`
 )
@@ -34,7 +38,7 @@ func newShelf(c *conn, table string) (s shelf, err error) {
 	for _, prepare := range []struct {
 		to  **stmt
 		sql string
-	}{{&s.find, findTask}, {&s.replace, replaceTask}, {&s.drop, deleteTask}} {
+	}{{&s.find, findTask}, {&s.of, findTasksOf}, {&s.replace, replaceTask}, {&s.drop, deleteTask}} {
 		if *prepare.to, err = c.keep(fmt.Sprintf(prepare.sql, table)); err != nil {
 			return s, err
 		}
@@ -67,6 +71,22 @@ func (s *shelves) read(ref tasks.Ref) (*runtimev1.ScheduledTask, error) {
 		return nil, err
 	}
 	return taskOf(ref.TaskKey, &columns{row: row}), nil
+}
+
+// namesOf names the rows of an actor, for drafts.
+func (s *shelves) namesOf(actor *runtimev1.Actor) (refs []tasks.Ref, err error) {
+	for _, dead := range []bool{false, true} {
+		err = s.of(tasks.Ref{Dead: dead}).of.each(func(row []driver.Value) error {
+			columns := columns{row: row}
+			kind, name := runtimev1.ListRequest_Kind(columns.uint()), columns.text()
+			refs = append(refs, tasks.Ref{TaskKey: store.TaskKey{Type: actor.GetType(), ID: actor.GetId(), Kind: kind, Name: name}, Dead: dead})
+			return columns.err
+		}, actor.GetType(), actor.GetId(), int64(limit.MaxDeleted+1))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return refs, nil
 }
 
 // write writes what a row becomes.
@@ -108,7 +128,7 @@ func (w *writer) workOf(g *group, question write) (*tasks.Work, error) {
 		return nil, nil //nolint:nilnil // no work and no fault
 	}
 	if g.draft == nil {
-		g.draft = tasks.NewDraft(tasks.Config{Source: w.tasks.read, Now: w.now(), Revision: w.counted().Counter, Random: w.random, Budget: groupBytes})
+		g.draft = tasks.NewDraft(tasks.Config{Source: w.tasks.read, Of: w.tasks.namesOf, Now: w.now(), Revision: w.counted().Counter, Random: w.random, Budget: groupBytes})
 	}
 	work := g.draft.Work()
 	if question.work != nil {

@@ -27,6 +27,7 @@ type writer struct {
 	counter                 *stmt
 	find, replace, emptied  *stmt
 	addKey, dropKey         *stmt
+	dropKeys                *stmt
 	tasks                   shelves
 
 	now    func() time.Time
@@ -53,6 +54,7 @@ func newWriter(c *conn, held *held, config Config) (*writer, error) {
 		{&w.emptied, noteEmptied},
 		{&w.addKey, replaceKey},
 		{&w.dropKey, deleteKey},
+		{&w.dropKeys, deleteKeys},
 		{&w.log.passive, "PRAGMA wal_checkpoint(PASSIVE)"},
 		{&w.log.truncate, "PRAGMA wal_checkpoint(TRUNCATE)"},
 	}

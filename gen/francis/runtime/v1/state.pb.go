@@ -43,6 +43,9 @@ const (
 	// The task has another revision than the one that was delivered, or is gone. Nothing
 	// happened.
 	Verdict_VERDICT_SUPERSEDED Verdict = 6
+	// The record deletes an actor that has more than 10,000 alarms, jobs and dead letters.
+	// Nothing happened.
+	Verdict_VERDICT_TOO_MANY_TASKS Verdict = 7
 )
 
 // Enum value maps for Verdict.
@@ -55,6 +58,7 @@ var (
 		4: "VERDICT_STALE_BASE",
 		5: "VERDICT_DAMAGED",
 		6: "VERDICT_SUPERSEDED",
+		7: "VERDICT_TOO_MANY_TASKS",
 	}
 	Verdict_value = map[string]int32{
 		"VERDICT_UNSPECIFIED":     0,
@@ -64,6 +68,7 @@ var (
 		"VERDICT_STALE_BASE":      4,
 		"VERDICT_DAMAGED":         5,
 		"VERDICT_SUPERSEDED":      6,
+		"VERDICT_TOO_MANY_TASKS":  7,
 	}
 )
 
@@ -358,7 +363,11 @@ type Record struct {
 	Completes *Completion `protobuf:"bytes,9,opt,name=completes,proto3" json:"completes,omitempty"`
 	// What the turns have done to tasks, of this actor and of others, in order, after
 	// the completion.
-	Changes       []*TaskChange `protobuf:"bytes,10,rep,name=changes,proto3" json:"changes,omitempty"`
+	Changes []*TaskChange `protobuf:"bytes,10,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The record deletes the actor: its state and its idempotency keys, its alarms and jobs,
+	// the one that the record completes too, and its dead letters. Then come the keys and the
+	// changes of the record. It has no message, and forgets nothing.
+	Deletes       bool `protobuf:"varint,11,opt,name=deletes,proto3" json:"deletes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +470,13 @@ func (x *Record) GetChanges() []*TaskChange {
 		return x.Changes
 	}
 	return nil
+}
+
+func (x *Record) GetDeletes() bool {
+	if x != nil {
+		return x.Deletes
+	}
+	return false
 }
 
 // Key is a completed call that had an idempotency key. It is kept for 24 hours.
@@ -958,7 +974,7 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\bidentity\x18\x01 \x01(\v2\x1c.francis.runtime.v1.IdentityR\bidentity\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"\xc7\x03\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"\xe1\x03\n" +
 	"\x06Record\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.francis.runtime.v1.ActorR\x05actor\x12/\n" +
 	"\x05fence\x18\x02 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\x120\n" +
@@ -970,7 +986,8 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\tforgotten\x18\b \x03(\fR\tforgotten\x12<\n" +
 	"\tcompletes\x18\t \x01(\v2\x1e.francis.runtime.v1.CompletionR\tcompletes\x128\n" +
 	"\achanges\x18\n" +
-	" \x03(\v2\x1e.francis.runtime.v1.TaskChangeR\achanges\"z\n" +
+	" \x03(\v2\x1e.francis.runtime.v1.TaskChangeR\achanges\x12\x18\n" +
+	"\adeletes\x18\v \x01(\bR\adeletes\"z\n" +
 	"\x03Key\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\fR\arequest\x12\x14\n" +
@@ -997,7 +1014,7 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\x04mark\x18\x02 \x01(\fR\x04mark\x1aY\n" +
 	"\x06Result\x125\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1b.francis.runtime.v1.VerdictR\averdict\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion*\xb2\x01\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion*\xce\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fVERDICT_APPLIED\x10\x01\x12\x1b\n" +
@@ -1005,7 +1022,8 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\x13VERDICT_STALE_EPOCH\x10\x03\x12\x16\n" +
 	"\x12VERDICT_STALE_BASE\x10\x04\x12\x13\n" +
 	"\x0fVERDICT_DAMAGED\x10\x05\x12\x16\n" +
-	"\x12VERDICT_SUPERSEDED\x10\x06BDZBgithub.com/francis-actors/francis/gen/francis/runtime/v1;runtimev1b\x06proto3"
+	"\x12VERDICT_SUPERSEDED\x10\x06\x12\x1a\n" +
+	"\x16VERDICT_TOO_MANY_TASKS\x10\aBDZBgithub.com/francis-actors/francis/gen/francis/runtime/v1;runtimev1b\x06proto3"
 
 var (
 	file_francis_runtime_v1_state_proto_rawDescOnce sync.Once

@@ -35,10 +35,16 @@ func (r Ref) compare(other Ref) int {
 // store.DamagedTask for one that is damaged. What it returns is not changed.
 type Source func(Ref) (*runtimev1.ScheduledTask, error)
 
+// Of names the rows of an actor that are stored, in any order, the dead letters too. When
+// there are more than limit.MaxDeleted, it may leave out all but one more than that.
+type Of func(actor *runtimev1.Actor) ([]Ref, error)
+
 // Config is what a draft takes from its transaction.
 type Config struct {
 	// Source reads rows.
 	Source Source
+	// Of names the rows of an actor.
+	Of Of
 	// Now is the time of the transaction.
 	Now time.Time
 	// Revision is its counter, and the revision of all tasks that it changes.
@@ -116,6 +122,25 @@ func (d *Draft) read(ref Ref) (*Row, error) {
 		d.weigh(stored)
 	}
 	return r, err
+}
+
+// of returns the rows of an actor that hold something, also what nobody can read.
+func (d *Draft) of(actor *runtimev1.Actor) ([]*Row, error) {
+	stored, err := d.config.Of(actor)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range stored {
+		d.row(ref)
+	}
+	var rows []*Row
+	for ref, r := range d.rows {
+		if ref.Type == actor.GetType() && ref.ID == actor.GetId() && (!r.known || r.Task != nil) {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b *Row) int { return a.compare(b.Ref) })
+	return rows, nil
 }
 
 // weigh counts a task that was read or has to be written.

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/task"
 	"github.com/francis-actors/francis/internal/mutant"
 	"github.com/francis-actors/francis/runtime/store"
@@ -49,7 +50,7 @@ func (w *Work) fits() bool {
 
 // In reports whether a record does anything to tasks.
 func In(record *runtimev1.Record) bool {
-	return record.GetCompletes() != nil || len(record.GetChanges()) > 0
+	return record.GetCompletes() != nil || len(record.GetChanges()) > 0 || record.GetDeletes()
 }
 
 // Moves are the tasks that the work has changed, as the transaction leaves them: it is
@@ -65,19 +66,28 @@ func (w *Work) Moves() []store.Move {
 	return moves
 }
 
-// Judge does what a record does to tasks, whose fence and base hold: APPLIED, or SUPERSEDED
-// and nothing, when the delivery that it completes is not the stage that the task has.
+// Judge does what a record does to tasks, whose fence and base hold: APPLIED; or nothing,
+// and SUPERSEDED when the delivery that it completes is not the stage that the task has, or
+// TOO_MANY_TASKS when it deletes an actor that has too many.
 // Without work every record is one that does nothing to tasks.
 func (w *Work) Judge(record *runtimev1.Record) (runtimev1.Verdict, error) {
 	if In(record) && !w.fits() {
 		return runtimev1.Verdict_VERDICT_UNSPECIFIED, nil
 	}
+	var completed *Row
 	if c := record.GetCompletes(); c != nil && mutant.Once {
 		r, ok, err := w.draft.at(c.GetKey(), c.GetRevision())
 		if err != nil || !ok {
 			return runtimev1.Verdict_VERDICT_SUPERSEDED, err
 		}
-		w.put(r, task.Complete(r.Task, w.now(), w.revision(), w.random()))
+		completed = r
+	}
+	if record.GetDeletes() {
+		if ok, err := w.clear(record.GetActor()); err != nil || !ok {
+			return runtimev1.Verdict_VERDICT_TOO_MANY_TASKS, err
+		}
+	} else if completed != nil {
+		w.put(completed, task.Complete(completed.Task, w.now(), w.revision(), w.random()))
 	}
 	for _, change := range record.GetChanges() {
 		if _, err := w.change(change); err != nil {
@@ -85,6 +95,19 @@ func (w *Work) Judge(record *runtimev1.Record) (runtimev1.Verdict, error) {
 		}
 	}
 	return runtimev1.Verdict_VERDICT_APPLIED, nil
+}
+
+// clear drops all tasks and dead letters of an actor, unless there are too many of them;
+// it reports whether it did.
+func (w *Work) clear(actor *runtimev1.Actor) (bool, error) {
+	rows, err := w.draft.of(actor)
+	if err != nil || len(rows) > limit.MaxDeleted {
+		return false, err
+	}
+	for _, r := range rows {
+		w.put(r, nil)
+	}
+	return true, nil
 }
 
 // Changes makes changes and answers each.
