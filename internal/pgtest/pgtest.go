@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/francis-actors/francis/internal/port"
 )
 
 // The ways to stop a server, by the signals that it knows.
@@ -34,11 +36,11 @@ const (
 )
 
 // Server is a PostgreSQL server that runs. Its methods are for one goroutine at a time,
-// but for Database and URL.
+// but for Database, URL and Address.
 type Server struct {
 	programs string
 	dir      string
-	port     int
+	address  string
 	settings []string
 
 	databases atomic.Int64
@@ -61,7 +63,7 @@ func StartOnDisk(t testing.TB, settings ...string) *Server {
 // start starts a server whose data lies in the first of the places that there is.
 func start(t testing.TB, places, settings []string) *Server {
 	t.Helper()
-	s := &Server{programs: programs(t), dir: folder(t, places), settings: settings}
+	s := &Server{programs: programs(t), dir: folder(t, places), address: port.Reserve(t), settings: settings}
 	s.run(t, "initdb", "--pgdata", s.data(), "--username", "postgres", "--no-sync", "--auth", "trust", "--locale", "C", "--encoding", "UTF8")
 	s.Launch(t)
 	t.Cleanup(func() { s.Stop(t, Immediate) })
@@ -133,39 +135,24 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 // given, for this time.
 func (s *Server) Launch(t testing.TB, settings ...string) {
 	t.Helper()
-	for attempt := 0; ; attempt++ {
-		port := s.port
-		if port == 0 {
-			port = freePort(t)
-		}
-		running, err := launch(s.command("postgres", s.arguments(port, settings)...))
-		if err == nil {
-			s.running, s.port = running, port
-			return
-		}
-		if attempt == 5 || s.port != 0 { // somebody else may have taken a free port
-			t.Fatalf("start PostgreSQL: %v", err)
-		}
+	running, err := launch(s.command("postgres", s.arguments(settings)...))
+	if err != nil {
+		t.Fatalf("start PostgreSQL: %v", err)
 	}
+	s.running = running
 }
 
-func (s *Server) arguments(port int, more []string) []string {
-	args := []string{"-D", s.data(), "-k", s.dir, "-h", "127.0.0.1", "-p", strconv.Itoa(port)}
+func (s *Server) arguments(more []string) []string {
+	args := []string{"-D", s.data(), "-k", s.dir, "-h", "127.0.0.1", "-p", s.port()}
 	for _, setting := range slices.Concat([]string{"max_connections=200", "shared_buffers=64MB"}, s.settings, more) {
 		args = append(args, "-c", setting)
 	}
 	return args
 }
 
-// freePort is one that nobody listens on now.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+func (s *Server) port() string {
+	_, number, _ := net.SplitHostPort(s.address) // it was reserved, so it is one
+	return number
 }
 
 // Stop stops the server in one of the ways above, and waits until it has ended.
@@ -216,6 +203,34 @@ func (s *Server) Snapshot(t testing.TB) {
 	s.replace(t, s.data(), s.snapshot())
 }
 
+// Backup copies the data of a server that runs, as of a moment within the call, for Restore.
+func (s *Server) Backup(t testing.TB) {
+	t.Helper()
+	if err := os.RemoveAll(s.snapshot()); err != nil {
+		t.Fatal(err)
+	}
+	s.run(t, "pg_basebackup", "-h", s.dir, "-p", s.port(), "-U", "postgres", "--pgdata", s.snapshot(), "--checkpoint", "fast", "--no-sync")
+}
+
+// Sessions are the processes of the server that serve clients, and those that write for
+// all; not the first one.
+func (s *Server) Sessions(t testing.TB) (pids []int) {
+	t.Helper()
+	cmd := s.command("psql", "-h", s.dir, "-p", s.port(), "-U", "postgres", "-Atc", "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("list the sessions of PostgreSQL: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		pid, err := strconv.Atoi(strings.TrimSpace(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
 // Restore puts the data of a server that is stopped back to the last snapshot.
 func (s *Server) Restore(t testing.TB) {
 	t.Helper()
@@ -238,7 +253,7 @@ func (s *Server) replace(t testing.TB, from, to string) {
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", s.databases.Add(1))
-	s.run(t, "createdb", "-h", s.dir, "-p", strconv.Itoa(s.port), "-U", "postgres", name)
+	s.run(t, "createdb", "-h", s.dir, "-p", s.port(), "-U", "postgres", name)
 	return s.URL(name)
 }
 
@@ -249,7 +264,7 @@ func (s *Server) URL(database string) string {
 }
 
 // Address is where the server listens.
-func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *Server) Address() string { return s.address }
 
 // process is a server's first process.
 type process struct {
