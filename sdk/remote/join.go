@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
@@ -24,10 +24,7 @@ func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 	var errs []error
 	strangers := h.worker.Member.Holder() == nil
 	for _, address := range h.cfg.runtimes {
-		joined, err := join.Join(ctx, join.Request{
-			Runtime: address, Trust: h.cfg.trust, Secret: h.cfg.secret, Role: pki.RoleWorker,
-			Address: h.address, Types: h.worker.Host.TypeNames(),
-		})
+		joined, err := h.joinThrough(ctx, address)
 		if err == nil {
 			return h.membership(joined), nil
 		}
@@ -44,23 +41,31 @@ func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 	return nil, err
 }
 
-// membership connects a worker that has joined to its runtime. A connection that is
-// silent is given up within 0.6 of the lease, so that the lease outlives it.
-func (h *Host) membership(joined *join.Membership) *member.Membership {
-	var next atomic.Uint32
-	transport := member.NewTransport(joined.Holder, min(lease.Interval(joined.Lease), pingAfter), func(ctx context.Context) (net.Conn, error) {
-		var errs []error
-		for range h.cfg.runtimes {
-			address := h.cfg.runtimes[int(next.Load())%len(h.cfg.runtimes)]
-			conn, err := member.Dial(ctx, address, joined.Holder.DialRuntime())
-			if err == nil {
-				return conn, nil
-			}
-			next.Add(1)
-			errs = append(errs, err)
-		}
-		return nil, errors.Join(errs...)
+// joinPatience is how long one of several runtimes has to answer who joins.
+const joinPatience = 5 * time.Second
+
+// joinThrough joins through one runtime. Where there are others, it has not all the time.
+func (h *Host) joinThrough(ctx context.Context, address string) (*join.Membership, error) {
+	if len(h.cfg.runtimes) > 1 {
+		patient, cancel := context.WithTimeout(ctx, joinPatience)
+		defer cancel()
+		ctx = patient
+	}
+	return join.Join(ctx, join.Request{
+		Runtime: address, Trust: h.cfg.trust, Secret: h.cfg.secret, Role: pki.RoleWorker,
+		Address: h.address, Types: h.worker.Host.TypeNames(),
 	})
+}
+
+// membership connects a worker that has joined to the runtimes, of which it uses one at a
+// time. A connection that is silent is given up within 0.6 of the lease, so that the lease
+// outlives it.
+func (h *Host) membership(joined *join.Membership) *member.Membership {
+	ping := min(lease.Interval(joined.Lease), pingAfter)
+	runtimes := &runtimes{addresses: h.cfg.runtimes, patience: ping, open: func(ctx context.Context, address string) (net.Conn, error) {
+		return member.Dial(ctx, address, joined.Holder.DialRuntime())
+	}}
+	transport := member.NewTransport(joined.Holder, ping, runtimes.dial)
 	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://runtime",
 		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(0)))
 	life, end := context.WithCancel(context.Background())
@@ -68,6 +73,7 @@ func (h *Host) membership(joined *join.Membership) *member.Membership {
 	return &member.Membership{
 		Worker: joined.ID, Holder: joined.Holder, Lease: joined.Lease,
 		Runtime: linkedRuntime{runtimev1connect.NewWorkerServiceClient(client), line},
+		Leave:   runtimes.leave,
 		Close: func() {
 			end()
 			transport.CloseIdleConnections()

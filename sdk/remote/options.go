@@ -43,8 +43,8 @@ func WithAddress(address string) Option { return func(c *config) { c.address = a
 // its address. Default: the address.
 func WithBind(address string) Option { return func(c *config) { c.bind = address } }
 
-// WithRuntimeAddresses names the runtimes, "host:port" each. The host uses the first
-// that answers. Required.
+// WithRuntimeAddresses names the runtimes, "host:port" each. The host uses one of them, and
+// the next one as soon as that says nothing or does not renew the lease. Required.
 func WithRuntimeAddresses(addresses ...string) Option {
 	return func(c *config) { c.runtimes = slices.Clone(addresses) }
 }

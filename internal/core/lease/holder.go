@@ -100,9 +100,9 @@ func (h *Holder) Renews() time.Duration {
 	return h.sent + Interval(h.lease)
 }
 
-// Patience is how long an answer is worth waiting for: after that, it could not
-// make the worker active any more.
-func (h *Holder) Patience() time.Duration { return Span(h.lease) }
+// Patience is how long to wait for an answer: there is time left then to renew the lease by
+// way of another runtime.
+func (h *Holder) Patience() time.Duration { return 3 * Interval(h.lease) }
 
 // Send says that a renewal is sent at the time now.
 func (h *Holder) Send(now time.Duration) Renewal {

@@ -68,7 +68,7 @@ func TestHolderRenewsEveryFifth(t *testing.T) {
 			}
 			h.Send(h.Renews())
 		}
-		if h.Patience() != d/5*4 {
+		if h.Patience() != d/5*3 {
 			t.Errorf("lease %v: patience %v", d, h.Patience())
 		}
 	}

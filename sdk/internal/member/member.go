@@ -49,6 +49,9 @@ type Membership struct {
 	Lease time.Duration
 	// Runtime is the runtime, as this worker sees it.
 	Runtime runtimev1connect.WorkerServiceClient
+	// Leave gives a runtime up that does not renew the lease, where there is another one;
+	// nil where there is none.
+	Leave func()
 	// Close ends the connections to the runtime.
 	Close func()
 }

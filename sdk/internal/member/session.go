@@ -109,6 +109,9 @@ func (s *session) renew() {
 			s.die()
 			return
 		}
+		if err != nil && s.membership.Leave != nil {
+			s.membership.Leave() // it may be cut off from its store
+		}
 		s.renewed(renewal, err)
 	}
 }
