@@ -45,14 +45,14 @@ func TestT11RestoredBackup(t *testing.T) {
 	c.awaitProgress(counters)
 	stop()
 	callers.Wait()
-	c.current().kill()
+	c.runtimes[0].current().kill()
 
-	c.write("config.yaml", strings.Replace(c.config, "data.db", "restored.db", 1))
+	c.write(c.runtimes[0].file, strings.Replace(c.runtimes[0].config, "data.db", "restored.db", 1))
 	if out, err := c.run(bytes.NewReader(cut), "restore", "-f", "-"); err == nil || !strings.Contains(out, "cut short") {
 		t.Errorf("what the killed backup has written was restored: %v\n%s", err, out)
 	}
 	said := c.command(t, nil, "restore", "-f", "moment.backup")
-	c.startRuntime()
+	c.runtimes[0].start()
 	for i := range counters {
 		id := counters[i].id
 		c.await(id+" answers", func() bool {
@@ -114,7 +114,7 @@ func (c *cluster) awaitProgress(counters []counter) {
 // happened, and returns what it has written.
 func (c *cluster) killBackup(meanwhile func()) []byte {
 	c.t.Helper()
-	cmd := exec.Command(filepath.Join(c.runtimeBin, runtimeBinary), "backup", "-config", "config.yaml", "-f", "-")
+	cmd := exec.Command(filepath.Join(c.runtimeBin, runtimeBinary), "backup", "-config", c.runtimes[0].file, "-f", "-")
 	cmd.Dir, cmd.Stderr = c.folder, os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -145,7 +145,7 @@ func (c *cluster) command(t *testing.T, in io.Reader, args ...string) string {
 }
 
 func (c *cluster) run(in io.Reader, args ...string) (string, error) {
-	cmd := exec.CommandContext(c.t.Context(), filepath.Join(c.runtimeBin, runtimeBinary), append(args, "-config", "config.yaml")...)
+	cmd := exec.CommandContext(c.ctx, filepath.Join(c.runtimeBin, runtimeBinary), append(args, "-config", c.runtimes[0].file)...)
 	cmd.Dir, cmd.Stdin = c.folder, in
 	out, err := cmd.CombinedOutput()
 	return string(out), err

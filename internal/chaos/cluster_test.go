@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,11 +17,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	_ "modernc.org/sqlite" // to look into the runtime's file
+	_ "github.com/jackc/pgx/v5/stdlib" // to look into the database of the runtimes
+	_ "modernc.org/sqlite"             // to look into the runtime's file
+
+	"github.com/francis-actors/francis/internal/pgtest"
+	"github.com/francis-actors/francis/internal/port"
 )
 
 const (
@@ -82,55 +86,96 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cluster is a runtime and workers, each a process. Between them are links that can be
-// cut: before the runtime for each worker and for all, and before each worker.
+// cluster is runtimes and workers, each a process. Between them are links that can be cut.
 type cluster struct {
-	t       *testing.T
-	folder  string
-	front   *link // before the runtime
-	address string
-	workers []*worker
-	// config is the configuration of the runtime.
-	config string
+	topology
+
+	t      *testing.T
+	folder string
+	// ctx ends with the test, and as soon as something has gone wrong that leaves nothing to
+	// wait for.
+	ctx   context.Context
+	abort context.CancelFunc
+	// server is that of PostgreSQL.
+	server   *pgtest.Server
+	runtimes []*replica
+	workers  []*worker
 	// workerBin and runtimeBin are the folders of the binaries that start next.
 	workerBin, runtimeBin string
 
 	// processes are all that were ever started.
 	processes []*process
-
-	mu      sync.Mutex
-	runtime *process
 }
 
-type worker struct {
+// topology is what a cluster is made of, beside its workers.
+type topology struct {
+	// runtimes is how many there are; 0 means one.
+	runtimes int
+	// postgres is true where the state lies in PostgreSQL, and else in SQLite.
+	postgres bool
+}
+
+// twoRuntimes is two runtimes on one PostgreSQL.
+var twoRuntimes = topology{runtimes: 2, postgres: true}
+
+// member is one of the cluster, a process at a time.
+type member struct {
 	cluster *cluster
-	gateway string
-	bind    string
-	peers   *link // before the worker, for the other ones
-	front   *link // before the runtime, for this worker alone
-	wrap    []string
+	// mortal is true for one whose processes may end by themselves.
+	mortal atomic.Bool
 
 	mu      sync.Mutex
 	process *process
 }
 
+// replica is one of the runtimes.
+type replica struct {
+	member
+
+	address string
+	// config is its configuration, and file the name of that.
+	config, file string
+	front        *link // before it, for all workers
+	store        *link // before PostgreSQL, for this one alone
+}
+
+type worker struct {
+	member
+
+	gateway string
+	bind    string
+	peers   *link   // before the worker, for the other ones
+	fronts  []*link // before the runtimes, for this worker alone
+	wrap    []string
+}
+
 // setup is how a cluster is made.
 type setup struct {
+	topology
+
 	workers int
 	// tags are what the binaries are compiled with.
 	tags string
 	// folder is where the runtime keeps its data; a temporary one by default.
 	folder string
+	// settings are those of PostgreSQL.
+	settings []string
 	// wrapRuntime and wrapWorkers stand before the command lines of the processes, the
 	// latter one for each worker.
 	wrapRuntime []string
 	wrapWorkers [][]string
 }
 
-// start starts a cluster of n workers.
+// start starts a cluster of n workers and one runtime on SQLite.
 func start(t *testing.T, n int) *cluster {
 	t.Helper()
 	return launch(t, setup{workers: n})
+}
+
+// startTwo starts a cluster of n workers and two runtimes on PostgreSQL.
+func startTwo(t *testing.T, n int) *cluster {
+	t.Helper()
+	return launch(t, setup{topology: twoRuntimes, workers: n})
 }
 
 // startWithin starts a cluster whose processes have so many file descriptors.
@@ -143,39 +188,83 @@ func startWithin(t *testing.T, n, files int) *cluster {
 // launch starts a cluster.
 func launch(t *testing.T, s setup) *cluster {
 	t.Helper()
-	bin := compile(t, s.tags)
 	if s.folder == "" {
 		s.folder = t.TempDir()
 	}
-	ports := freePorts(t, 1+2*s.workers)
-	c := &cluster{t: t, workerBin: bin, runtimeBin: bin, folder: s.folder, address: ports[0], front: newLink(t, ports[0])}
-	c.config = fmt.Sprintf(`bind: %q
-runtimePSKs: ["a runtime secret of the chaos tests"]
-bootstrap: {method: psk, hostPSK: %q}
-provider: {type: sqlite, connectionString: "data.db"}
-lease: %v
-`, c.address, hostPSK, lease)
-	c.write("config.yaml", c.config)
-	ca := exec.CommandContext(t.Context(), filepath.Join(bin, runtimeBinary), "print-ca", "-config", "config.yaml")
-	ca.Dir = c.folder
-	pem, err := ca.Output()
-	if err != nil {
-		t.Fatal(err)
+	bin := compile(t, s.tags)
+	c := &cluster{topology: s.topology, t: t, workerBin: bin, runtimeBin: bin, folder: s.folder}
+	c.ctx, c.abort = context.WithCancel(t.Context())
+	if s.postgres {
+		c.server = pgtest.Start(t, s.settings...)
+		c.server.Database(t) // the only one
 	}
-	c.write("ca.pem", string(pem))
-	c.startRuntime(s.wrapRuntime...)
+	for i := range max(1, s.runtimes) {
+		c.addRuntime(fmt.Sprintf("config%d.yaml", i))
+	}
+	c.write("ca.pem", c.printCA())
+	for _, r := range c.runtimes {
+		r.start(s.wrapRuntime...)
+	}
 	for i := range s.workers {
-		w := &worker{cluster: c, gateway: ports[1+2*i], bind: ports[2+2*i], peers: newLink(t, ports[2+2*i]), front: newLink(t, c.front.address)}
+		w := c.addWorker()
 		if i < len(s.wrapWorkers) {
 			w.wrap = s.wrapWorkers[i]
 		}
-		c.workers = append(c.workers, w)
 		w.start()
 	}
 	for _, w := range c.workers {
 		w.awaitReady()
 	}
 	return c
+}
+
+// addRuntime adds a runtime that does not run yet, with its configuration.
+func (c *cluster) addRuntime(file string) {
+	c.t.Helper()
+	r := &replica{member: member{cluster: c}, address: port.Reserve(c.t), file: file}
+	r.front = newLink(c.t, r.address)
+	provider := `{type: sqlite, connectionString: "data.db"}`
+	if c.postgres {
+		r.store = newLink(c.t, c.server.Address())
+		provider = fmt.Sprintf(`{type: postgres, connectionString: %q}`, c.database(r.store.address))
+	}
+	r.config = fmt.Sprintf(`bind: %q
+runtimePSKs: ["a runtime secret of the chaos tests"]
+bootstrap: {method: psk, hostPSK: %q}
+provider: %s
+lease: %v
+`, r.address, hostPSK, provider, lease)
+	c.write(r.file, r.config)
+	c.runtimes = append(c.runtimes, r)
+}
+
+// printCA is what the command of that name says.
+func (c *cluster) printCA() string {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.ctx, filepath.Join(c.runtimeBin, runtimeBinary), "print-ca", "-config", c.runtimes[0].file)
+	cmd.Dir = c.folder
+	pem, err := cmd.Output()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(pem)
+}
+
+// database is the connection string of our database, by way of an address.
+func (c *cluster) database(address string) string {
+	return strings.Replace(c.server.URL("test1"), c.server.Address(), address, 1) + "&search_path=francis"
+}
+
+// addWorker adds a worker that does not run yet.
+func (c *cluster) addWorker() *worker {
+	c.t.Helper()
+	w := &worker{member: member{cluster: c}, gateway: port.Reserve(c.t), bind: port.Reserve(c.t)}
+	w.peers = newLink(c.t, w.bind)
+	for _, r := range c.runtimes {
+		w.fronts = append(w.fronts, newLink(c.t, r.front.address))
+	}
+	c.workers = append(c.workers, w)
+	return w
 }
 
 // memoryLimit stands before the command line of a process that may have so many bytes.
@@ -188,17 +277,37 @@ func memoryLimit(t *testing.T, bytes int) []string {
 	return []string{prlimit, fmt.Sprintf("--data=%d", bytes), "--"}
 }
 
-// checkIntegrity stops the runtime and lets SQLite look through its file.
-func (c *cluster) checkIntegrity() {
+// open opens the database of the runtimes, to look into it.
+func (c *cluster) open() *sql.DB {
 	c.t.Helper()
-	c.current().stop(c.t)
-	db, err := sql.Open("sqlite", filepath.Join(c.folder, "data.db"))
+	driver, source := "sqlite", filepath.Join(c.folder, "data.db")
+	if c.postgres {
+		driver, source = "pgx", c.database(c.server.Address())
+	}
+	db, err := sql.Open(driver, source)
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	return db
+}
+
+// checkIntegrity stops the runtimes. SQLite looks through its file then; PostgreSQL has no
+// such look, so each row is read with its checksum, into a backup.
+func (c *cluster) checkIntegrity() {
+	c.t.Helper()
+	if c.postgres {
+		c.command(c.t, nil, "backup", "-f", "integrity.backup")
+	}
+	for _, r := range c.runtimes {
+		r.current().stop(c.t)
+	}
+	if c.postgres {
+		return
+	}
+	db := c.open()
 	defer db.Close()
 	var verdict string
-	if err := db.QueryRowContext(c.t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+	if err := db.QueryRowContext(c.ctx, "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
 		c.t.Errorf("the integrity of the database: %q, %v", verdict, err)
 	}
 }
@@ -210,49 +319,76 @@ func (c *cluster) write(name, text string) {
 	}
 }
 
-// startRuntime starts the runtime, behind what stands before its command line, and waits
-// until it listens.
-func (c *cluster) startRuntime(wrap ...string) {
-	c.t.Helper()
-	c.boot(wrap...)
-	c.awaitRuntime()
+// start starts the runtime, behind what stands before its command line, and waits until it
+// listens.
+func (r *replica) start(wrap ...string) {
+	r.cluster.t.Helper()
+	r.boot(wrap...)
+	r.await()
 }
 
 // boot starts the runtime.
-func (c *cluster) boot(wrap ...string) {
-	c.t.Helper()
-	p := c.spawn(append(slices.Clone(wrap), filepath.Join(c.runtimeBin, runtimeBinary), "-config", "config.yaml"))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.runtime = p
+func (r *replica) boot(wrap ...string) {
+	r.cluster.t.Helper()
+	r.spawn(append(slices.Clone(wrap), filepath.Join(r.cluster.runtimeBin, runtimeBinary), "-config", r.file))
 }
 
-// awaitRuntime waits until the runtime listens, or has ended.
-func (c *cluster) awaitRuntime() {
-	c.t.Helper()
-	c.await("the runtime listens", func() bool {
-		conn, err := tls.Dial("tcp", c.address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only asks whether somebody listens
+// await waits until the runtime listens, or has ended as it may.
+func (r *replica) await() {
+	r.cluster.t.Helper()
+	r.cluster.await("the runtime listens", func() bool {
+		conn, err := tls.Dial("tcp", r.address, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only asks whether somebody listens
 		if err == nil {
 			conn.Close()
 		}
-		return err == nil || c.current().over()
+		return err == nil || r.current().over()
 	})
 }
 
-func (c *cluster) current() *process {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.runtime
+// awaitEnd waits until the runtime has ended by itself.
+func (r *replica) awaitEnd() {
+	r.cluster.t.Helper()
+	select {
+	case <-r.current().ended:
+	case <-r.cluster.ctx.Done():
+	case <-time.After(patience):
+		r.cluster.t.Fatal("the runtime did not end")
+	}
+}
+
+func (m *member) current() *process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.process
 }
 
 func (w *worker) start() {
 	w.cluster.t.Helper()
-	p := w.cluster.spawn(append(slices.Clone(w.wrap), filepath.Join(w.cluster.workerBin, workerBinary),
+	w.spawn(append(slices.Clone(w.wrap), filepath.Join(w.cluster.workerBin, workerBinary),
 		"-gateway", w.gateway, "-address", w.peers.address, "-bind", w.bind,
-		"-runtime", w.front.address, "-psk", hostPSK, "-ca", "ca.pem"))
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.process = p
+		"-runtimes", strings.Join(addresses(w.fronts), ","), "-psk", hostPSK, "-ca", "ca.pem"))
+}
+
+func addresses(links []*link) (all []string) {
+	for _, l := range links {
+		all = append(all, l.address)
+	}
+	return all
+}
+
+// cut changes what the links to the runtimes do, for this worker alone.
+func (w *worker) cut(c cut) {
+	for _, l := range w.fronts {
+		l.set(c)
+	}
+}
+
+// sent is how many bytes the worker has sent to the runtimes.
+func (w *worker) sent() (n int64) {
+	for _, l := range w.fronts {
+		n += l.sent.Load()
+	}
+	return n
 }
 
 // restart starts the worker anew, and waits until it is ready.
@@ -260,12 +396,6 @@ func (w *worker) restart() {
 	w.cluster.t.Helper()
 	w.start()
 	w.awaitReady()
-}
-
-func (w *worker) current() *process {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.process
 }
 
 func (w *worker) awaitReady() {
@@ -280,15 +410,16 @@ func (w *worker) awaitReady() {
 	})
 }
 
-// await asks until the answer is yes.
+// await asks until the answer is yes. Where it does not come in time, or cannot come any
+// more, nothing else is waited for in this test.
 func (c *cluster) await(what string, is func() bool) {
 	c.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for ends := time.Now().Add(patience); !is(); <-tick.C {
+	for ends := time.Now().Add(patience); c.ctx.Err() == nil && !is(); <-tick.C {
 		if time.Now().After(ends) {
 			c.t.Errorf("waited %v in vain: %s", patience, what)
-			return
+			c.abort()
 		}
 	}
 }
@@ -297,23 +428,30 @@ func (c *cluster) await(what string, is func() bool) {
 type process struct {
 	cmd    *exec.Cmd
 	output *output
+	// doomed is true once it is told to end, and ended is closed when it has.
+	doomed atomic.Bool
 	ended  chan struct{}
 }
 
-// spawn starts a process, in a group of its own together with what it starts.
-func (c *cluster) spawn(command []string, env ...string) *process {
+// spawn starts a process, in a group of its own together with what it starts. Unless it is
+// told to, or may, its end is the end of the test.
+func (m *member) spawn(command []string) {
+	c := m.cluster
 	c.t.Helper()
 	p := &process{output: &output{}, ended: make(chan struct{})}
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = c.folder, p.output, p.output
-	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
 	c.processes = append(c.processes, p)
 	go func() {
-		_ = p.cmd.Wait() // it is killed
+		_ = p.cmd.Wait() // how it ended is in its state
+		if !p.doomed.Load() && !m.mortal.Load() {
+			c.t.Errorf("%s has ended by itself, with %v:\n%s", p.cmd, p.cmd.ProcessState, p.output.tail())
+			c.abort()
+		}
 		close(p.ended)
 	}()
 	c.t.Cleanup(func() {
@@ -322,7 +460,9 @@ func (c *cluster) spawn(command []string, env ...string) *process {
 			c.t.Logf("%s:\n%s", p.cmd, p.output.tail())
 		}
 	})
-	return p
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.process = p
 }
 
 // signal sends a signal to the process and all that it has started.
@@ -330,6 +470,7 @@ func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid
 
 // kill is kill -9.
 func (p *process) kill() {
+	p.doomed.Store(true)
 	p.signal(syscall.SIGKILL)
 	<-p.ended
 }
@@ -347,6 +488,7 @@ func (p *process) over() bool {
 // stop asks the process to end, which it does without a fault.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
+	p.doomed.Store(true)
 	p.signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
@@ -398,19 +540,4 @@ func (o *output) tail() string {
 	const most = 4_000
 	text := o.String()
 	return text[max(0, len(text)-most):]
-}
-
-// freePorts finds addresses that are free now.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	var addresses []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses
 }

@@ -4,7 +4,6 @@ package chaos
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -108,17 +107,19 @@ func TestT9FailingSync(t *testing.T) {
 	c := start(t, 2)
 	l := newLoad(c)
 	var ends []time.Duration
+	r := c.runtimes[0]
+	r.mortal.Store(true)
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
 		for range max(1, efforts(t).kills/3) {
-			c.current().stop(t)
-			c.boot(strace, "-f", "-qq", "-o", os.DevNull, "-e", "trace=fsync,fdatasync",
+			r.current().stop(t)
+			r.boot(strace, "-f", "-qq", "-o", os.DevNull, "-e", "trace=fsync,fdatasync",
 				"-e", fmt.Sprintf("inject=fsync,fdatasync:error=EIO:when=%d+", 40+random.IntN(200)))
-			c.awaitEnd()
-			if code := c.current().cmd.ProcessState.ExitCode(); code != 1 {
+			r.awaitEnd()
+			if code := r.current().cmd.ProcessState.ExitCode(); code != 1 {
 				t.Errorf("the runtime ended with code %d, want 1", code)
 			}
 			ends = append(ends, l.now())
-			c.startRuntime()
+			r.start()
 			rest(ctx, time.Second)
 		}
 	})
@@ -126,16 +127,6 @@ func TestT9FailingSync(t *testing.T) {
 	p99 := recovered(t, l, ends, 2*time.Second)
 	show(t, fmt.Sprintf("`fdatasync` fails with EIO, %d times (G12)", len(ends)),
 		fmt.Sprintf("%v; the runtime ends with 1, and one that is started anew serves after %v (p99)", &l.tally, p99))
-}
-
-// awaitEnd waits until the runtime has ended by itself.
-func (c *cluster) awaitEnd() {
-	c.t.Helper()
-	select {
-	case <-c.current().ended:
-	case <-time.After(patience):
-		c.t.Fatal("the runtime did not end")
-	}
 }
 
 // T12: another process reads the database and does not stop.
@@ -167,10 +158,7 @@ func TestT12ForeignReader(t *testing.T) {
 // it.
 func (c *cluster) readForever(ctx context.Context) (end func()) {
 	c.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(c.folder, "data.db"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	db := c.open()
 	tx, err := db.BeginTx(ctx, nil)
 	if err == nil {
 		var n int

@@ -30,7 +30,7 @@ const (
 func faults(t *testing.T, l *load, do func(ctx context.Context, random *rand.Rand)) {
 	t.Helper()
 	e := efforts(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+	ctx, cancel := context.WithTimeout(l.cluster.ctx, 30*time.Minute)
 	defer cancel()
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -75,21 +75,26 @@ func recovered(t *testing.T, l *load, moments []time.Duration, within time.Durat
 }
 
 // T1: without faults every operation succeeds, and the history is linearizable.
-func TestT1NoFaults(t *testing.T) {
-	l := newLoad(start(t, 3))
-	l.run(t.Context(), efforts(t).operations)
-	check(t, l)
-	allOK(t, l, "without any fault")
-	show(t, "none", l.tally.String())
+func TestT1NoFaults(t *testing.T)            { noFaults(start(t, 3)) }
+func TestT1NoFaultsTwoRuntimes(t *testing.T) { noFaults(startTwo(t, 3)) }
+
+func noFaults(c *cluster) {
+	l := newLoad(c)
+	l.run(c.ctx, efforts(c.t).operations)
+	check(c.t, l)
+	allOK(c.t, l, "without any fault")
+	c.show("none", l.tally.String())
 }
 
 // T2: workers are killed and come back.
-func TestT2KillWorkers(t *testing.T) {
-	c := start(t, 3)
+func TestT2KillWorkers(t *testing.T)            { killWorkers(start(t, 3)) }
+func TestT2KillWorkersTwoRuntimes(t *testing.T) { killWorkers(startTwo(t, 3)) }
+
+func killWorkers(c *cluster) {
 	l := newLoad(c)
 	var kills []time.Duration
-	faults(t, l, func(ctx context.Context, random *rand.Rand) {
-		for range efforts(t).kills {
+	faults(c.t, l, func(ctx context.Context, random *rand.Rand) {
+		for range efforts(c.t).kills {
 			w := c.workers[random.IntN(len(c.workers))]
 			w.current().kill()
 			kills = append(kills, l.now())
@@ -98,37 +103,61 @@ func TestT2KillWorkers(t *testing.T) {
 			rest(ctx, 2*time.Second)
 		}
 	})
-	p99 := recovered(t, l, kills, lease+3*time.Second)
-	show(t, fmt.Sprintf("`kill -9` of workers, %d times", len(kills)), fmt.Sprintf("%v; actors answer again after %v (p99)", &l.tally, p99))
+	p99 := recovered(c.t, l, kills, lease+3*time.Second)
+	c.show(fmt.Sprintf("`kill -9` of workers, %d times", len(kills)), fmt.Sprintf("%v; actors answer again after %v (p99)", &l.tally, p99))
 }
 
-// T3: the runtime is killed and comes back. Nobody is placed anew (G13): an actor that
-// answers before and after does so from one activation.
-func TestT3KillRuntime(t *testing.T) {
-	c := start(t, 2)
-	l := newLoad(c)
+// T3: a runtime is killed and comes back. Nobody is placed anew (G13): an actor that answers
+// before and after does so from one activation. Of two, they are killed in turn, and each
+// stays away for a lease: the workers go on with the other one.
+func TestT3KillRuntime(t *testing.T)             { killRuntimes(start(t, 2), 0) }
+func TestT3KillRuntimesTwoRuntimes(t *testing.T) { killRuntimes(startTwo(t, 3), lease) }
+
+func killRuntimes(c *cluster, absence time.Duration) {
+	t, l := c.t, newLoad(c)
 	l.keyed = true
+	c.awaitSpread()
 	before := activations(t, c)
 	var away []time.Duration
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
-		for range efforts(t).kills {
-			c.current().kill()
+		for i := range efforts(t).kills {
+			r := c.runtimes[i%len(c.runtimes)]
+			r.current().kill()
+			rest(ctx, absence)
+			if absence > 0 {
+				c.wantActivations(before) // the other runtime serves
+			}
 			began := time.Now()
-			c.startRuntime()
+			r.start()
 			away = append(away, time.Since(began))
 			rest(ctx, time.Duration(200+random.IntN(1000))*time.Millisecond)
-			for actor, activation := range activations(t, c) {
-				if before[actor] != activation {
-					t.Errorf("%s was activated anew after the runtime was killed", actor)
-				}
-			}
+			c.wantActivations(before)
 		}
 	})
 	allOK(t, l, "although each had a key")
 	backWithin(t, away)
+	c.wantNoDeath()
 	c.checkIntegrity()
-	show(t, fmt.Sprintf("`kill -9` of the runtime, %d times; every call has a key (G7, G13)", len(away)),
+	c.show(fmt.Sprintf("`kill -9` of the runtime, %d times; every call has a key (G7, G13)", len(away)),
 		fmt.Sprintf("%v; back after %v at most; no actor activated anew", &l.tally, quantile(1, away).Round(time.Millisecond)))
+}
+
+// wantActivations wants the steady actors to be in the activations that they were in.
+func (c *cluster) wantActivations(before map[string]uint64) {
+	c.t.Helper()
+	for actor, activation := range activations(c.t, c) {
+		if before[actor] != activation {
+			c.t.Errorf("%s was activated anew", actor)
+		}
+	}
+}
+
+// wantNoDeath wants no runtime to have declared a worker dead.
+func (c *cluster) wantNoDeath() {
+	c.t.Helper()
+	if deaths := c.says("a worker was declared dead"); deaths > 0 {
+		c.t.Errorf("workers were declared dead %d times, and none had died", deaths)
+	}
 }
 
 // T3 at the points where it matters: the runtime is killed just before and after it has
@@ -140,15 +169,17 @@ func TestT3KillRuntimeAtPoints(t *testing.T) {
 	l.keyed = true
 	var away []time.Duration
 	faults(t, l, func(_ context.Context, random *rand.Rand) {
+		r := c.runtimes[0]
+		r.mortal.Store(true)
 		points := []string{failpoint.BeforeCommit, failpoint.AfterCommit, failpoint.BeforeReply, failpoint.AfterReply}
-		c.current().kill()
+		r.current().kill()
 		for i := range efforts(t).points {
 			began := time.Now()
-			c.startRuntime("env", fmt.Sprintf("%s=%s:%d", failpoint.Variable, points[i%len(points)], 20+random.IntN(200)))
+			r.start("env", fmt.Sprintf("%s=%s:%d", failpoint.Variable, points[i%len(points)], 20+random.IntN(200)))
 			away = append(away, time.Since(began))
-			c.awaitEnd()
+			r.awaitEnd()
 		}
-		c.startRuntime()
+		r.start()
 	})
 	allOK(t, l, "although each had a key")
 	backWithin(t, away)
@@ -243,7 +274,7 @@ func TestT6Partitions(t *testing.T) {
 		rest(ctx, d)
 	}
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
-		links := []*link{c.front}
+		links := []*link{c.runtimes[0].front}
 		for _, w := range c.workers {
 			links = append(links, w.peers)
 		}
@@ -254,9 +285,9 @@ func TestT6Partitions(t *testing.T) {
 			heal(ctx, cutOff, time.Second)
 		}
 		for range 20 {
-			c.front.set(refused)
+			c.runtimes[0].front.set(refused)
 			rest(ctx, 20*time.Millisecond)
-			heal(ctx, c.front, 50*time.Millisecond)
+			heal(ctx, c.runtimes[0].front, 50*time.Millisecond)
 		}
 	})
 	if most := l.timeout + 100*time.Millisecond; l.tally.longest > most {
@@ -320,9 +351,11 @@ func (w *worker) goroutines() int {
 // T18: every process is replaced by one of the next release, one after the other, and by
 // one of this release again; with keys and the proxies' retries no call fails, and none
 // takes effect twice. The short form restarts them only.
-func TestT18RollingUpgrade(t *testing.T) {
-	c := start(t, 3)
-	l := newLoad(c)
+func TestT18RollingUpgrade(t *testing.T)            { rollingUpgrade(start(t, 3)) }
+func TestT18RollingUpgradeTwoRuntimes(t *testing.T) { rollingUpgrade(startTwo(t, 3)) }
+
+func rollingUpgrade(c *cluster) {
+	t, l := c.t, newLoad(c)
 	l.keyed, l.perSecond = true, 500
 	releases := upgrades(c)
 	rounds := efforts(t).rounds
@@ -335,7 +368,7 @@ func TestT18RollingUpgrade(t *testing.T) {
 	if p99 := quantile(0.99, l.tally.waits); p99 > time.Second {
 		t.Errorf("p99 is %v, want less than a second", p99)
 	}
-	show(t, fmt.Sprintf("%d rounds, from this release to the next one and back, of restarting every worker and the runtime; 500 calls a second, each with a key (G7, G14)", rounds), l.tally.String())
+	c.show(fmt.Sprintf("%d rounds, from this release to the next one and back, of restarting every worker and runtime; 500 calls a second, each with a key (G7, G14)", rounds), l.tally.String())
 }
 
 // upgrades are the releases that replace a cluster one after the other: the next one and
@@ -356,8 +389,10 @@ func (c *cluster) upgrade(ctx context.Context, release string) {
 		w.restart()
 		rest(ctx, 500*time.Millisecond) // old and new ones beside each other
 	}
-	c.current().stop(c.t)
-	c.startRuntime()
+	for _, r := range c.runtimes {
+		r.current().stop(c.t)
+		r.start()
+	}
 }
 
 // T25: a method that panics, hangs, computes for ever, takes all memory or ends its
@@ -365,6 +400,7 @@ func (c *cluster) upgrade(ctx context.Context, release string) {
 func TestT25PoisonedActors(t *testing.T) {
 	limit := memoryLimit(t, 1<<30)
 	c := launch(t, setup{workers: 2, wrapWorkers: [][]string{limit, limit}})
+	c.letWorkersEnd()
 	l := newLoad(c)
 	var moments []time.Duration
 	harms := []chaosv1.BreakRequest_Harm{
@@ -390,6 +426,13 @@ func TestT25PoisonedActors(t *testing.T) {
 	p99 := recovered(t, l, moments, lease+3*time.Second)
 	show(t, "methods that panic, hang, end their process, loop, and allocate without end (the process may have 1 GiB)",
 		fmt.Sprintf("%v; other actors answer again after %v (p99); who calls the poisoned one is told in time", &l.tally, p99))
+}
+
+// letWorkersEnd says that workers may end by themselves from now on.
+func (c *cluster) letWorkersEnd() {
+	for _, w := range c.workers {
+		w.mortal.Store(true)
+	}
 }
 
 // breakOne calls a method that does harm. Its caller is told within the time of the call.

@@ -48,6 +48,20 @@ func show(t *testing.T, fault, found string) {
 	})
 }
 
+// show is show for the topology of a cluster.
+func (c *cluster) show(fault, found string) {
+	c.t.Helper()
+	show(c.t, fault+c.where(), found)
+}
+
+// where names a topology that is not the usual one.
+func (t topology) where() string {
+	if !t.postgres {
+		return ""
+	}
+	return fmt.Sprintf("; %d runtimes on PostgreSQL", t.runtimes)
+}
+
 func (f *table) put(test, row string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

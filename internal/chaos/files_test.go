@@ -35,7 +35,7 @@ func (p *process) open(t *testing.T) int {
 func TestT26FileDescriptors(t *testing.T) {
 	const files, flood = 256, 600
 	c := startWithin(t, 1, files)
-	w := c.workers[0]
+	r, w := c.runtimes[0], c.workers[0]
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	call := func(client *http.Client, n int) error {
@@ -66,7 +66,7 @@ func TestT26FileDescriptors(t *testing.T) {
 			defer fresh.CloseIdleConnections()
 			return call(fresh, 0)
 		}},
-		{"the runtime's port", c.address, c.current, func() error { return hello(c.address) }},
+		{"the runtime's port", r.address, r.current, func() error { return hello(r.address) }},
 		{"the worker's port", w.bind, w.current, func() error { return hello(w.bind) }},
 	} {
 		if err := call(client, 0); err != nil { // makes the connection that lasts
@@ -99,7 +99,7 @@ func TestT26FileDescriptors(t *testing.T) {
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("%s answered %v after the flood", port.name, took)
 		}
-		for _, p := range slices.Compact([]*process{w.current(), c.current()}) {
+		for _, p := range slices.Compact([]*process{w.current(), r.current()}) {
 			select {
 			case <-p.ended:
 				t.Fatalf("%s has ended: %s", p.cmd, p.output.tail())

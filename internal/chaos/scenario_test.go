@@ -5,10 +5,8 @@ package chaos
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"fmt"
 	"net/http/httptrace"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,14 +55,14 @@ func staleTurns(c *cluster) []string {
 	for i, id := range ids {
 		c.pad(owner, id, size)
 		turns.Go(func() {
-			_, stale[i] = other.add(c.t.Context(), id, &chaosv1.AddRequest{In: 100, Pause: durationpb.New(time.Second)}, sdk.WithoutRetries())
+			_, stale[i] = other.add(c.ctx, id, &chaosv1.AddRequest{In: 100, Pause: durationpb.New(time.Second)}, sdk.WithoutRetries())
 		})
 	}
 	for _, id := range ids {
 		owner.awaitTurn(id)
 	}
 	owner.current().signal(syscall.SIGSTOP)
-	owner.front.set(mute) // it shall not hear that it is dead before it has sent what it has
+	owner.cut(mute) // it shall not hear that it is dead before it has sent what it has
 	acknowledged := make([]int64, len(ids))
 	for i, id := range ids { // half of them are only read: then no later record is in the way of the stale one
 		if i%2 == 0 {
@@ -74,11 +72,11 @@ func staleTurns(c *cluster) []string {
 			breaches.add("%s is %d and %d was acknowledged, while its owner is stopped", id, got, acknowledged[i])
 		}
 	}
-	sent := owner.front.sent.Load()
+	sent := owner.sent()
 	owner.current().signal(syscall.SIGCONT)
-	c.await("the records of the stale turns are sent", func() bool { return owner.front.sent.Load()-sent > int64(len(ids)*size) })
+	c.await("the records of the stale turns are sent", func() bool { return owner.sent()-sent > int64(len(ids)*size) })
 	c.addOnce(other, "bystander", "later") // a commit after them
-	owner.front.set(whole)
+	owner.cut(whole)
 	turns.Wait()
 	c.await("the worker is told", func() bool { return strings.Contains(owner.current().output.String(), "declared dead by the runtime") })
 	for i, id := range ids {
@@ -116,7 +114,7 @@ func resumedViews(c *cluster) []string {
 		sent := sync.OnceFunc(asked.Done)
 		answered.Go(func() {
 			defer sent()
-			ctx := httptrace.WithClientTrace(c.t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent() }})
+			ctx := httptrace.WithClientTrace(c.ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent() }})
 			ctx, cancel := context.WithTimeout(ctx, callTimeout)
 			defer cancel()
 			res, err := owner.proxy(id).Read(ctx, &chaosv1.ReadRequest{}, sdk.WithoutRetries())
@@ -140,12 +138,12 @@ func TestT2AcknowledgedMeansCommitted(t *testing.T) {
 
 func earlyReplies(c *cluster) []string {
 	owner, _, ids := c.divide()
-	c.current().signal(syscall.SIGSTOP)
+	c.runtimes[0].current().signal(syscall.SIGSTOP)
 	acknowledged := make([]int64, len(ids))
 	var calls sync.WaitGroup
 	for i, id := range ids {
 		calls.Go(func() {
-			ctx, cancel := context.WithTimeout(c.t.Context(), lease/2)
+			ctx, cancel := context.WithTimeout(c.ctx, lease/2)
 			defer cancel()
 			if res, err := owner.proxy(id).Add(ctx, &chaosv1.AddRequest{In: 1}, sdk.WithoutRetries()); err == nil {
 				acknowledged[i] = res.GetValue()
@@ -156,7 +154,7 @@ func earlyReplies(c *cluster) []string {
 	for _, w := range c.workers {
 		w.current().kill()
 	}
-	c.current().signal(syscall.SIGCONT)
+	c.runtimes[0].current().signal(syscall.SIGCONT)
 	for _, w := range c.workers {
 		w.restart()
 	}
@@ -179,7 +177,7 @@ func TestT3RestartIsNobodysDeath(t *testing.T) {
 func restarts(c *cluster) []string {
 	owner, _, ids := c.divide()
 	activation := func(id string) uint64 {
-		res, err := owner.add(c.t.Context(), id, &chaosv1.AddRequest{In: 1}, sdk.WithIdempotencyKey(rand.Text()))
+		res, err := owner.add(c.ctx, id, &chaosv1.AddRequest{In: 1}, sdk.WithIdempotencyKey(rand.Text()))
 		if err != nil {
 			c.t.Errorf("%s: %v", id, err)
 		}
@@ -189,9 +187,9 @@ func restarts(c *cluster) []string {
 	for _, id := range ids {
 		before[id] = activation(id)
 	}
-	c.current().kill()
-	c.startRuntime()
-	rest(c.t.Context(), lease)
+	c.runtimes[0].current().kill()
+	c.runtimes[0].start()
+	rest(c.ctx, lease)
 	var breaches breaches
 	for _, id := range ids {
 		if after := activation(id); after != before[id] {
@@ -247,9 +245,9 @@ func committedTasks(c *cluster) []string {
 	for i, id := range ids {
 		var err error
 		if note := (&chaosv1.NoteRequest{Entry: id}); i%2 == 0 {
-			err = other.ledger(id).ScheduleNote(c.t.Context(), id, sdk.After(0), note)
+			err = other.ledger(id).ScheduleNote(c.ctx, id, sdk.After(0), note)
 		} else {
-			_, err = other.ledger(id).EnqueueNote(c.t.Context(), note)
+			_, err = other.ledger(id).EnqueueNote(c.ctx, note)
 		}
 		if err != nil {
 			c.t.Errorf("%s: %v", id, err)
@@ -292,7 +290,7 @@ func (c *cluster) divide() (owner, other *worker, ids []string) {
 	owner, other = c.workers[0], c.workers[1]
 	for n := 0; len(ids) < subjects; n++ {
 		id := "subject " + strconv.Itoa(n)
-		res, err := other.add(c.t.Context(), id, &chaosv1.AddRequest{})
+		res, err := other.add(c.ctx, id, &chaosv1.AddRequest{})
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -306,20 +304,17 @@ func (c *cluster) divide() (owner, other *worker, ids []string) {
 	return owner, other, ids
 }
 
-// awaitSpread waits until every worker has its share of the shards and none is on its way to
-// another one, as the runtime's file says.
+// awaitSpread waits until every worker has its share of the shards of each type and none is
+// on its way to another one, as the database says.
 func (c *cluster) awaitSpread() {
 	c.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(c.folder, "data.db"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	db := c.open()
 	defer db.Close()
-	const even = `SELECT count(*) = ? AND max(n) - min(n) <= 1 AND sum(moving) = 0
-		FROM (SELECT count(*) AS n, sum(next <> '') AS moving FROM shards GROUP BY worker)`
+	even := fmt.Sprintf(`SELECT count(*) = %d * (SELECT count(*) FROM types) AND max(n) - min(n) <= 1 AND sum(moving) = 0
+		FROM (SELECT count(*) AS n, count(CASE WHEN next <> '' THEN 1 END) AS moving FROM shards GROUP BY type, worker) AS owners`, len(c.workers))
 	c.await("the shards are spread", func() bool {
 		var spread bool
-		err := db.QueryRowContext(c.t.Context(), even, len(c.workers)).Scan(&spread)
+		err := db.QueryRowContext(c.ctx, even).Scan(&spread)
 		return err == nil && spread
 	})
 }
@@ -334,7 +329,7 @@ func (w *worker) awaitTurn(id string) {
 // the number after it.
 func (c *cluster) addOnce(w *worker, id, purpose string) int64 {
 	c.t.Helper()
-	res, err := w.add(c.t.Context(), id, &chaosv1.AddRequest{In: 1}, sdk.WithIdempotencyKey(purpose))
+	res, err := w.add(c.ctx, id, &chaosv1.AddRequest{In: 1}, sdk.WithIdempotencyKey(purpose))
 	if err != nil {
 		c.t.Errorf("%s: %v", id, err)
 	}
@@ -344,7 +339,7 @@ func (c *cluster) addOnce(w *worker, id, purpose string) int64 {
 // pad makes the state of an actor larger.
 func (c *cluster) pad(w *worker, id string, bytes int) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), callTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, callTimeout)
 	defer cancel()
 	if _, err := w.proxy(id).Write(ctx, &chaosv1.WriteRequest{Padding: make([]byte, bytes)}); err != nil {
 		c.t.Errorf("%s: %v", id, err)
@@ -354,7 +349,7 @@ func (c *cluster) pad(w *worker, id string, bytes int) {
 // read reads an actor.
 func (c *cluster) read(w *worker, id string) int64 {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), callTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, callTimeout)
 	defer cancel()
 	res, err := w.proxy(id).Read(ctx, &chaosv1.ReadRequest{})
 	if err != nil {

@@ -4,12 +4,10 @@ package chaos
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -239,7 +237,7 @@ func (c *cluster) ledgerState(ledger string) *chaosv1.LedgerState {
 
 func (c *cluster) askLedger(ledger string) *chaosv1.AuditResponse {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), callTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, callTimeout)
 	defer cancel()
 	res, err := c.workers[0].ledger(ledger).Audit(ctx, &chaosv1.AuditRequest{})
 	if err != nil {
@@ -259,17 +257,14 @@ func (c *cluster) awaitTasks(good func(left, dead int) bool) {
 	c.await("alarms and jobs end", func() bool { return good(c.tasks()) })
 }
 
-// tasks counts what is in the runtime's file: alarms and jobs, and dead letters.
+// tasks counts what is in the database: alarms and jobs, and dead letters.
 func (c *cluster) tasks() (left, dead int) {
 	c.t.Helper()
-	db, err := sql.Open("sqlite", filepath.Join(c.folder, "data.db"))
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	db := c.open()
 	defer db.Close()
 	const count = `SELECT (SELECT count(*) FROM tasks), (SELECT count(*) FROM dead)`
-	if err := db.QueryRowContext(c.t.Context(), count).Scan(&left, &dead); err != nil {
-		return -1, -1 // the file is being changed; one asks again
+	if err := db.QueryRowContext(c.ctx, count).Scan(&left, &dead); err != nil {
+		return -1, -1 // the file is being changed, or PostgreSQL is away; one asks again
 	}
 	return left, dead
 }
@@ -280,7 +275,7 @@ func errandsUnder(t *testing.T, c *cluster, faults func(ctx context.Context)) au
 	t.Helper()
 	effort := efforts(t)
 	e := newErrands(c, effort.tasks)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Minute)
 	defer cancel()
 	setting, set := context.WithCancel(ctx)
 	go func() {
@@ -290,6 +285,9 @@ func errandsUnder(t *testing.T, c *cluster, faults func(ctx context.Context)) au
 	}()
 	faults(setting)
 	<-setting.Done()
+	if c.ctx.Err() != nil {
+		return audit{} // it has failed already
+	}
 	found, breaches := e.audit()
 	for _, breach := range breaches {
 		t.Error(breach)
@@ -298,20 +296,26 @@ func errandsUnder(t *testing.T, c *cluster, faults func(ctx context.Context)) au
 	return found
 }
 
-// G9: alarms and jobs come and take effect once while a worker or the runtime is killed
-// every two seconds.
-func TestT2KillsWhileTasksCome(t *testing.T) {
+// G9: alarms and jobs come and take effect once while a worker or a runtime is killed
+// every two seconds, each in its turn.
+func TestT2KillsWhileTasksCome(t *testing.T)            { killsWhileTasksCome(t, start) }
+func TestT2KillsWhileTasksComeTwoRuntimes(t *testing.T) { killsWhileTasksCome(t, startTwo) }
+
+func killsWhileTasksCome(t *testing.T, start func(*testing.T, int) *cluster) {
+	t.Helper()
 	notShort(t)
 	c := start(t, 3)
 	kills := 0
 	found := errandsUnder(t, c, func(ctx context.Context) {
 		for rest(ctx, 2*time.Second); ctx.Err() == nil; rest(ctx, 2*time.Second) {
-			if n := kills / 2 % len(c.workers); kills%2 == 0 {
-				c.workers[n].current().kill()
-				c.workers[n].start()
+			if n := kills / 2; kills%2 == 0 {
+				w := c.workers[n%len(c.workers)]
+				w.current().kill()
+				w.start()
 			} else {
-				c.current().kill()
-				c.startRuntime()
+				r := c.runtimes[n%len(c.runtimes)]
+				r.current().kill()
+				r.start()
 			}
 			kills++
 		}
@@ -320,12 +324,17 @@ func TestT2KillsWhileTasksCome(t *testing.T) {
 		}
 	})
 	n := efforts(t).tasks
-	show(t, fmt.Sprintf("`kill -9` of a worker or of the runtime every 2 s, %d times, while %d alarms and %d jobs are set and come (G9)", kills, n, n), found.String())
+	c.show(fmt.Sprintf("`kill -9` of a worker or of a runtime every 2 s, %d times, while %d alarms and %d jobs are set and come (G9)", kills, n, n), found.String())
 }
 
 // G9 and G14: alarms and jobs come and take effect once while every process is replaced by
 // one of the next release, and by one of this release again.
-func TestT18RollingUpgradeWhileTasksCome(t *testing.T) {
+func TestT18RollingUpgradeWhileTasksCome(t *testing.T) { upgradeWhileTasksCome(t, start) }
+
+func TestT18RollingUpgradeWhileTasksComeTwoRuntimes(t *testing.T) { upgradeWhileTasksCome(t, startTwo) }
+
+func upgradeWhileTasksCome(t *testing.T, start func(*testing.T, int) *cluster) {
+	t.Helper()
 	notShort(t)
 	c := start(t, 3)
 	releases, rounds := upgrades(c), 0
@@ -335,7 +344,7 @@ func TestT18RollingUpgradeWhileTasksCome(t *testing.T) {
 		}
 	})
 	n := efforts(t).tasks
-	show(t, fmt.Sprintf("%d rounds of restarting every worker and the runtime, from this release to the next one and back, while %d alarms and %d jobs are set and come (G9, G14)", rounds, n, n), found.String())
+	c.show(fmt.Sprintf("%d rounds of restarting every worker and runtime, from this release to the next one and back, while %d alarms and %d jobs are set and come (G9, G14)", rounds, n, n), found.String())
 }
 
 // batch is how many jobs come due at once.
@@ -346,6 +355,7 @@ const batch = 500
 func TestT25PoisonedJob(t *testing.T) {
 	notShort(t)
 	c := start(t, 2)
+	c.letWorkersEnd()
 	l := newLoad(c)
 	var deaths []time.Duration
 	var out int
@@ -430,7 +440,7 @@ func (c *cluster) newBatch(harms map[int]chaosv1.BreakRequest_Harm) *jobBatch {
 	for i, ledger := range b.ledgers {
 		enqueuing.Go(func() {
 			note := &chaosv1.NoteRequest{Entry: ledger, Harm: harms[i]}
-			if _, err := c.workers[1].ledger(ledger).EnqueueNote(c.t.Context(), note, sdk.WithWhen(sdk.At(due))); err != nil {
+			if _, err := c.workers[1].ledger(ledger).EnqueueNote(c.ctx, note, sdk.WithWhen(sdk.At(due))); err != nil {
 				c.t.Errorf("%s: %v", ledger, err)
 			}
 		})
@@ -480,7 +490,7 @@ func (b *jobBatch) check(why string) {
 func (b *jobBatch) checkLetter(ledger, why string) {
 	b.cluster.t.Helper()
 	n := 0
-	for letter, err := range b.cluster.workers[0].ledger(ledger).DeadLetters(b.cluster.t.Context()) {
+	for letter, err := range b.cluster.workers[0].ledger(ledger).DeadLetters(b.cluster.ctx) {
 		n++
 		if err != nil || letter.Failures != attempts || !strings.Contains(letter.Error, why) || letter.Job == "" || letter.Died.IsZero() {
 			b.cluster.t.Errorf("the dead letter of %s is %+v, %v; want %d attempts and %q", ledger, letter, err, attempts, why)

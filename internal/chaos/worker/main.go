@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/pprof"
+	"strings"
 	"syscall"
 	"time"
 
@@ -44,7 +45,7 @@ func run(ctx context.Context) error {
 	gateway := flag.String("gateway", "127.0.0.1:0", "where the gateway listens")
 	address := flag.String("address", "", "where other workers reach this one")
 	bind := flag.String("bind", "", "where it listens for them")
-	runtime := flag.String("runtime", "", "where the runtime is")
+	runtimes := flag.String("runtimes", "", "where the runtimes are, separated by commas")
 	psk := flag.String("psk", "", "the host PSK")
 	ca := flag.String("ca", "", "the CA's file")
 	flag.Parse()
@@ -53,7 +54,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	host, err := remote.NewHost(
-		remote.WithAddress(*address), remote.WithBind(*bind), remote.WithRuntimeAddresses(*runtime),
+		remote.WithAddress(*address), remote.WithBind(*bind), remote.WithRuntimeAddresses(strings.Split(*runtimes, ",")...),
 		remote.WithHostBootstrapPSK([]byte(*psk)), remote.WithPinnedCA(pem), remote.WithShutdownGracePeriod(grace),
 	)
 	if err != nil {
