@@ -172,9 +172,11 @@ func start(t *testing.T, n int) *cluster {
 	return launch(t, setup{workers: n})
 }
 
-// startTwo starts a cluster of n workers and two runtimes on PostgreSQL.
+// startTwo starts a cluster of n workers and two runtimes on PostgreSQL; not in the short
+// form.
 func startTwo(t *testing.T, n int) *cluster {
 	t.Helper()
+	notShort(t)
 	return launch(t, setup{topology: twoRuntimes, workers: n})
 }
 

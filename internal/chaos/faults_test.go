@@ -75,8 +75,11 @@ func recovered(t *testing.T, l *load, moments []time.Duration, within time.Durat
 }
 
 // T1: without faults every operation succeeds, and the history is linearizable.
-func TestT1NoFaults(t *testing.T)            { noFaults(start(t, 3)) }
-func TestT1NoFaultsTwoRuntimes(t *testing.T) { noFaults(startTwo(t, 3)) }
+func TestT1NoFaults(t *testing.T) { noFaults(start(t, 3)) }
+
+func TestT1NoFaultsTwoRuntimes(t *testing.T) {
+	noFaults(launch(t, setup{topology: twoRuntimes, workers: 3}))
+}
 
 func noFaults(c *cluster) {
 	l := newLoad(c)

@@ -80,7 +80,7 @@ func TestT6PartitionsTwoRuntimes(t *testing.T) {
 // T4 and G5: a worker is stopped until a runtime is about to declare it dead, and renews its
 // lease before that happens. The renewal was accepted, so it is not dead.
 func TestT4RenewalBeforeTheDecreeTwoRuntimes(t *testing.T) {
-	c := launch(t, setup{topology: twoRuntimes, workers: 2})
+	c := startTwo(t, 2)
 	for _, breach := range renewalsBeforeDecrees(c) {
 		t.Error(breach)
 	}
