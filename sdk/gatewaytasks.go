@@ -63,6 +63,11 @@ func (g gateway) List(ctx context.Context, req *runtimev1.ListRequest) (*runtime
 	return page, nil
 }
 
+// ListActors is not offered: a gateway serves the methods of actors to whoever reaches it.
+func (g gateway) ListActors(context.Context, *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
+	return nil, fault.NotByGateway("lists no actors", "list them in a worker, and let a method of an actor answer with what its callers may see")
+}
+
 // list lists a page of one kind.
 func (g gateway) list(ctx context.Context, kind string, req *runtimev1.ListRequest, after string) (*runtimev1.ListResponse, error) {
 	query := url.Values{}

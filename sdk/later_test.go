@@ -21,8 +21,10 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/actor"
 )
 
-// tasks is a caller that remembers what it is told, and lists what it has.
+// tasks is a caller of alarms and jobs that remembers what it is told, and lists what it has.
 type tasks struct {
+	sdk.Caller
+
 	calls   []actor.Call
 	changes []*runtimev1.TaskChange
 	lists   []*runtimev1.ListRequest

@@ -20,6 +20,7 @@ type Caller interface {
 	Invoke(ctx context.Context, call actor.Call) (proto.Message, error)
 	Change(ctx context.Context, change *runtimev1.TaskChange) error
 	List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error)
+	ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error)
 }
 
 // Ref names one actor and how to reach it. Generated proxies hold one.

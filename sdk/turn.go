@@ -72,6 +72,11 @@ func (t StatelessTurn) List(ctx context.Context, req *runtimev1.ListRequest) (*r
 	return t.turn.List(ctx, req)
 }
 
+// ListActors belongs to the turn as a [Caller]. It does not see what the turn itself has done.
+func (t StatelessTurn) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
+	return t.turn.ListActors(ctx, req)
+}
+
 // StatelessView is the view of an actor without state. As a [Caller] it may call
 // only views.
 type StatelessView struct{ turn actor.Turn }
@@ -102,4 +107,9 @@ func (v StatelessView) Change(ctx context.Context, change *runtimev1.TaskChange)
 // List belongs to the view as a [Caller].
 func (v StatelessView) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
 	return v.turn.List(ctx, req)
+}
+
+// ListActors belongs to the view as a [Caller].
+func (v StatelessView) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
+	return v.turn.ListActors(ctx, req)
 }

@@ -77,6 +77,8 @@ func Run(t *testing.T, topology Topology) {
 		"metadata follows the chain":                     metadataFollows,
 		"metadata is bounded":                            metadataBounded,
 		"unknown types and methods are named":            unknownNames,
+		"actors are listed by id":                        actorsListed,
+		"actors of an unknown type are not listed":       unknownTypeListed,
 		"R11 a job runs once":                            jobRunsOnce,
 		"R11 a job waits for its time":                   jobWaits,
 		"R11 an alarm comes due at its time":             alarmComesDue,

@@ -41,3 +41,9 @@ func Starting() *connect.Error {
 		Reason: francisv1.Reason_REASON_SHUTTING_DOWN, Outcome: nothing, Retryable: true,
 	}, "the host is starting or stopping, and does not know this actor type; try again, or ask another worker")
 }
+
+// NotByGateway is the error of what only workers may do, asked of a gateway: it says what
+// to do instead.
+func NotByGateway(what, instead string) *connect.Error {
+	return refused(connect.CodePermissionDenied, francisv1.Reason_REASON_UNSPECIFIED, "a gateway "+what+", since it serves whoever reaches it; "+instead)
+}

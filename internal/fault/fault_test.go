@@ -61,6 +61,11 @@ func TestConstructors(t *testing.T) {
 		message string
 		detail  *francisv1.ErrorDetail
 	}{
+		"not by a gateway": {
+			NotByGateway("lists no actors", "list them in a worker"), connect.CodePermissionDenied,
+			"a gateway lists no actors, since it serves whoever reaches it; list them in a worker",
+			nothingFor(francisv1.Reason_REASON_UNSPECIFIED),
+		},
 		"unknown type": {
 			UnknownType("crt", []string{"cart", "stock"}), connect.CodeNotFound,
 			`no host serves the actor type "crt" (registered: cart, stock); register it, or check the spelling`,

@@ -73,6 +73,10 @@ func (h handler) List(ctx context.Context, req *runtimev1.ListRequest) (*runtime
 	return forward(ctx, h, h.identify.Caller, req, (*Worker).List)
 }
 
+func (h handler) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
+	return forward(ctx, h, h.identify.Caller, req, (*Worker).ListActors)
+}
+
 func (h handler) Certify(ctx context.Context, req *runtimev1.CertifyRequest) (*runtimev1.CertifyResponse, error) {
 	return forward(ctx, h, h.identify.Worker, req, (*Worker).Certify)
 }

@@ -16,7 +16,7 @@ func DamagedTask(key TaskKey) *runtimev1.ScheduledTask {
 // MaxRevived is how many dead letters one call or one record revives.
 const MaxRevived = 16
 
-// MaxListed is how many tasks a list has at most, and Listed how many without a limit.
+// MaxListed is how many tasks or actors a list has at most, and Listed how many without a limit.
 const (
 	MaxListed = 1_000
 	Listed    = 100

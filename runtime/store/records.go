@@ -39,4 +39,8 @@ type Records interface {
 	// After ErrFull nothing was written; after any other error it is unknown, and the
 	// same records sent again tell.
 	Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, Moved, error)
+	// ListActors lists the actors of a type that have a state, in the order of their ids, byte
+	// by byte, a page at a time. A page looks at no more actors than it may list, and reads no
+	// state. It sees every record that was acknowledged before it.
+	ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error)
 }

@@ -53,6 +53,22 @@ func unreserved(r rune) bool {
 // and neither "." nor "..".
 func CheckID(s string) error { return checkSegment("actor id", s, MaxID) }
 
+// CheckPrefix reports why no actor id can begin with s, or that it is cut within a
+// character. Every id begins with nothing.
+func CheckPrefix(s string) error {
+	switch {
+	case len(s) > MaxID:
+		return fmt.Errorf("the prefix of actor ids has %d bytes; at most %d are allowed", len(s), MaxID)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("the prefix of actor ids is not valid UTF-8")
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return fmt.Errorf("the prefix of actor ids %q has a control character", s)
+	case strings.TrimLeftFunc(s, unicode.IsSpace) != s:
+		return fmt.Errorf("the prefix of actor ids %q starts with white space", s)
+	}
+	return nil
+}
+
 // CheckAlarm reports why s cannot be the name of an alarm: it is like an actor id, of at
 // most [MaxAlarm] bytes.
 func CheckAlarm(s string) error { return checkSegment("name of the alarm", s, MaxAlarm) }

@@ -79,6 +79,28 @@ func TestCheckID(t *testing.T) {
 	}
 }
 
+func TestCheckPrefix(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ prefix, want string }{
+		"nothing":        {"", ""},
+		"dot":            {".", ""},
+		"space last":     {"a ", ""},
+		"unicode":        {"日本", ""},
+		"longest":        {strings.Repeat("x", MaxID), ""},
+		"too long":       {strings.Repeat("x", MaxID+1), "the prefix of actor ids has 513 bytes; at most 512 are allowed"},
+		"cut UTF-8":      {"日"[:2], "the prefix of actor ids is not valid UTF-8"},
+		"NUL":            {"a\x00b", `the prefix of actor ids "a\x00b" has a control character`},
+		"space first":    {" a", `the prefix of actor ids " a" starts with white space`},
+		"only a newline": {"\n", `the prefix of actor ids "\n" has a control character`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantError(t, CheckPrefix(test.prefix), test.want)
+		})
+	}
+}
+
 func wantError(t *testing.T, err error, want string) {
 	t.Helper()
 	switch {

@@ -124,7 +124,7 @@ func (r *restorer) Begin(_ context.Context, header *backupv1.Header) error {
 	}
 	r.cluster = cluster.Restored(header, have).Branched(s.branches.Add(1))
 	s.table = cluster.NewTable(cluster.Unfinished(r.cluster))
-	s.actors, s.tasks = map[actorKey]row{}, newShelf()
+	s.actors, s.order, s.tasks = map[actorKey]row{}, newOrder(), newShelf()
 	return nil
 }
 
@@ -155,13 +155,13 @@ func (s *Store) add(r *backupv1.Record) error {
 		if r.Actor.GetEmptied() != 0 {
 			have.emptied = time.Unix(r.Actor.GetEmptied(), 0)
 		}
-		s.actors[actorKey{r.Actor.GetType(), r.Actor.GetId()}] = have
+		s.put(actorKey{r.Actor.GetType(), r.Actor.GetId()}, have)
 	case *backupv1.Record_Key:
 		of := actorKey{r.Key.GetType(), r.Key.GetId()}
 		have := s.actors[of]
 		have.keys = append(have.keys, key{Key: r.Key.GetKey(), since: time.Unix(r.Key.GetSince(), 0)})
 		slices.SortStableFunc(have.keys, func(a, b key) int { return a.since.Compare(b.since) })
-		s.actors[of] = have
+		s.put(of, have)
 	case *backupv1.Record_Task:
 		s.tasks.put(&tasks.Row{Ref: tasks.Ref{TaskKey: store.KeyOf(r.Task.GetTask().GetTask().GetKey()), Dead: r.Task.GetDead()}, Task: r.Task.GetTask()})
 	}

@@ -24,9 +24,11 @@ type Store struct {
 	cluster.Keeper
 
 	mu sync.Mutex
-	// table, actors, tasks and closed are under mu.
+	// table, actors, order, tasks and closed are under mu.
 	table  *cluster.Table
 	actors map[actorKey]row
+	// order has the keys of actors.
+	order  ordered[actorKey]
 	tasks  shelf
 	closed bool
 	now    func() time.Time
@@ -82,6 +84,7 @@ func Open(config Config) *Store {
 		random:   config.Random,
 		table:    cluster.NewTable(store.Cluster{ID: cryptorand.Text(), Generation: 1}),
 		actors:   map[actorKey]row{},
+		order:    newOrder(),
 		tasks:    newShelf(),
 		branches: &atomic.Uint64{},
 		failed:   make(chan struct{}),
@@ -100,7 +103,7 @@ func (s *Store) Copy() *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := Open(Config{Now: s.now, Random: s.random})
-	c.table, c.actors, c.tasks, c.branches = s.table.Clone(), maps.Clone(s.actors), s.tasks.clone(), s.branches
+	c.table, c.actors, c.order, c.tasks, c.branches = s.table.Clone(), maps.Clone(s.actors), s.order.clone(), s.tasks.clone(), s.branches
 	c.branch()
 	return c
 }

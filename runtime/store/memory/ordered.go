@@ -58,10 +58,18 @@ func (o *ordered[T]) remove(v T) {
 // after are the values behind one, in order. The set must not change meanwhile.
 func (o *ordered[T]) after(v T) iter.Seq[T] {
 	return func(yield func(T) bool) {
-		piece, at, found := o.place(v)
-		if found {
-			at++
+		for next := range o.from(v) {
+			if o.compare(next, v) != 0 && !yield(next) {
+				return
+			}
 		}
+	}
+}
+
+// from are the values from one on, itself included if it is there.
+func (o *ordered[T]) from(v T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		piece, at, _ := o.place(v)
 		for ; piece < len(o.pieces); piece, at = piece+1, 0 {
 			for _, v := range o.pieces[piece][at:] {
 				if !yield(v) {

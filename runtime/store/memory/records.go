@@ -75,7 +75,7 @@ func (s *Store) commit(worker string, record *runtimev1.Record, work *tasks.Work
 	}
 	switch verdict {
 	case runtimev1.Verdict_VERDICT_APPLIED:
-		s.actors[key] = s.after(s.actors[key], record)
+		s.put(key, s.after(s.actors[key], record))
 		return &runtimev1.CommitResponse_Result{Verdict: verdict, Version: state.GetVersion() + 1}
 	case runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
 		return &runtimev1.CommitResponse_Result{Verdict: verdict, Version: state.GetVersion()}
@@ -118,7 +118,7 @@ func (s *Store) forgetActors(before, now time.Time) int {
 			break
 		}
 		if !row.emptied.IsZero() && row.emptied.Before(before) && len(row.live(now)) == 0 {
-			delete(s.actors, key)
+			s.drop(key)
 			forgotten++
 		}
 	}

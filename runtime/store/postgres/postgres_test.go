@@ -122,6 +122,10 @@ func (p *pair) Due(ctx context.Context, query store.DueQuery) (store.Due, error)
 	return p.next().Due(ctx, query)
 }
 
+func (p *pair) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
+	return p.next().ListActors(ctx, req)
+}
+
 func (p *pair) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
 	return p.next().List(ctx, req)
 }

@@ -41,6 +41,7 @@ type pager struct {
 
 	due, dueActor       *stmt
 	places, placesActor *stmt
+	actors              *stmt
 	tasks               shelves
 
 	// told are damaged tasks of which people were told.
@@ -58,7 +59,7 @@ func newPager(c *conn, held *held, config Config, calls *queue.Queue[*pageCall])
 	for _, s := range []struct {
 		to  **stmt
 		sql string
-	}{{&p.due, dueOfType}, {&p.dueActor, dueOfActor}, {&p.places, placesType}, {&p.placesActor, placesOf}} {
+	}{{&p.due, dueOfType}, {&p.dueActor, dueOfActor}, {&p.places, placesType}, {&p.placesActor, placesOf}, {&p.actors, listActors}} {
 		var err error
 		if *s.to, err = c.keep(s.sql); err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ const (
 // the suite closes; the store takes the time from the given clock.
 func Run(t *testing.T, open func(t testing.TB, now func() time.Time) store.Store) {
 	t.Helper()
-	tests := slices.Concat(storeTests, memberTests, placementTests, recordTests, fenceTests, loadTests, keyTests,
+	tests := slices.Concat(storeTests, memberTests, placementTests, recordTests, listingTests, fenceTests, loadTests, keyTests,
 		taskTests, settleTests, deleteTests, dueTests, archiveTests, raceTests, taskRaceTests)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

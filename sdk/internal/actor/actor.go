@@ -87,6 +87,8 @@ type Caller interface {
 	Change(ctx context.Context, change *runtimev1.TaskChange) error
 	// List lists tasks, as they are stored.
 	List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error)
+	// ListActors lists the actors of a type that have a state, as they are stored.
+	ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error)
 }
 
 // Turn is one run of a method: a turn, or a view.

@@ -31,6 +31,8 @@ import (
 
 // ledger is a directory of probes whose tasks are what the test puts there.
 type ledger struct {
+	actor.Caller
+
 	contract *contract.Contract
 	calls    []actor.Call
 	changes  []*runtimev1.TaskChange

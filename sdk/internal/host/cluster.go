@@ -24,6 +24,8 @@ type Cluster interface {
 	Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
 	// Load reads the state of an actor.
 	Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error)
+	// ListActors lists the actors of a type that have a state.
+	ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error)
 	// Commit writes the record of a sender, on any goroutine, also before it returns.
 	Commit(from Sender)
 	Tasks

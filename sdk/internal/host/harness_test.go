@@ -178,6 +178,13 @@ func (c *cluster) List(context.Context, *runtimev1.ListRequest) (*runtimev1.List
 	return &runtimev1.ListResponse{}, nil
 }
 
+func (c *cluster) ListActors(context.Context, *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.listed++
+	return &runtimev1.ListActorsResponse{}, nil
+}
+
 // wantForwarded checks to whom calls were sent.
 func (c *cluster) wantForwarded(t *testing.T, want ...string) {
 	t.Helper()

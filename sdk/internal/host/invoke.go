@@ -107,17 +107,10 @@ func (h *Host) prepare(ctx context.Context, from origin, call *actor.Call) (*run
 
 // known checks that this worker or another one serves the actor type.
 func (r *run) known() error {
-	cluster := r.host.cfg.Cluster
-	if r.table != nil || cluster.Serves(r.typ) {
+	if r.table != nil || r.host.cfg.Cluster.Serves(r.typ) {
 		return nil
 	}
-	if err := r.wait(cluster.AwaitTable); err != nil {
-		return err
-	}
-	if !cluster.Serves(r.typ) {
-		return fault.UnknownType(r.typ, cluster.Types())
-	}
-	return nil
+	return r.wait(func(ctx context.Context) error { return r.host.served(ctx, r.typ) })
 }
 
 // again is a new run of the same call.

@@ -390,14 +390,14 @@ func (r *run) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.
 	if err := r.activation.settled(ctx); err != nil {
 		return nil, ended(err)
 	}
-	return r.host.list(ctx, req)
+	return read(ctx, r.host, req, r.host.cfg.Cluster.List)
 }
 
-// list lists tasks.
-func (h *Host) list(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+// read asks the runtime for what is stored.
+func read[Request, Answer any](ctx context.Context, h *Host, req *Request, ask func(context.Context, *Request) (*Answer, error)) (*Answer, error) {
 	ctx, cancel := h.patient(ctx, &actor.Call{})
 	defer cancel()
-	res, err := h.cfg.Cluster.List(ctx, req)
+	res, err := ask(ctx, req)
 	switch {
 	case err == nil:
 		return res, nil
@@ -423,5 +423,5 @@ func (s service) Change(ctx context.Context, change *runtimev1.TaskChange) error
 
 // List lists tasks.
 func (s service) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
-	return s.host.list(ctx, req)
+	return read(ctx, s.host, req, s.host.cfg.Cluster.List)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -37,12 +38,24 @@ func (m *Member) joined(ctx context.Context) (*session, error) {
 
 // List lists tasks.
 func (m *Member) List(ctx context.Context, req *runtimev1.ListRequest) (*runtimev1.ListResponse, error) {
+	return read(ctx, m, req, runtimev1connect.WorkerServiceClient.List)
+}
+
+// ListActors lists actors.
+func (m *Member) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
+	return read(ctx, m, req, runtimev1connect.WorkerServiceClient.ListActors)
+}
+
+// read asks the runtime for something. It is repeated until ctx ends: a read has no effect.
+func read[Request, Answer any](ctx context.Context, m *Member, req *Request,
+	ask func(runtimev1connect.WorkerServiceClient, context.Context, *Request) (*Answer, error),
+) (*Answer, error) {
 	for {
 		s, err := m.joined(ctx)
 		if err != nil {
 			return nil, err
 		}
-		res, err := s.membership.Runtime.List(ctx, req)
+		res, err := ask(s.membership.Runtime, ctx, req)
 		if err == nil || Permanent(err) && !dead(err) || !deadline.Sleep(ctx, jitteredRetry()) {
 			return res, err
 		}

@@ -55,6 +55,10 @@ func (s *seen) Receive(ctx context.Context, req *runtimev1.ReceiveRequest) (*run
 	}
 }
 
+func (s *seen) ListActors(ctx context.Context, _ *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
+	return &runtimev1.ListActorsResponse{}, s.enter(ctx, "list actors")
+}
+
 func (s *seen) Settle(ctx context.Context, req *runtimev1.SettleRequest) (*runtimev1.SettleResponse, error) {
 	if err := s.enter(ctx, ""); err != nil {
 		return nil, err

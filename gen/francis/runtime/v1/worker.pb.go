@@ -1939,6 +1939,200 @@ func (x *ListResponse) GetMore() bool {
 	return false
 }
 
+// ListActorsRequest asks for actors that have a state, in the order of their ids, byte by
+// byte.
+type ListActorsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The type of the actors.
+	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// Lists only ids that begin with this; empty for all.
+	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Lists only what comes after this id, whether there is such an actor or not; empty for
+	// the beginning. So pages do not shift.
+	After string `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	// How many are listed at most, up to 1,000; 0 is 100.
+	Limit         uint32 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActorsRequest) Reset() {
+	*x = ListActorsRequest{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActorsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActorsRequest) ProtoMessage() {}
+
+func (x *ListActorsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActorsRequest.ProtoReflect.Descriptor instead.
+func (*ListActorsRequest) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListActorsRequest) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *ListActorsRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ListActorsRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ListActorsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ListActorsResponse is a page.
+type ListActorsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The actors; they may be fewer than were asked for, and none, where others follow.
+	Actors []*ListedActor `protobuf:"bytes,1,rep,name=actors,proto3" json:"actors,omitempty"`
+	// What the request of the next page says as after; empty for the last page.
+	Next          string `protobuf:"bytes,2,opt,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActorsResponse) Reset() {
+	*x = ListActorsResponse{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActorsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActorsResponse) ProtoMessage() {}
+
+func (x *ListActorsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActorsResponse.ProtoReflect.Descriptor instead.
+func (*ListActorsResponse) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListActorsResponse) GetActors() []*ListedActor {
+	if x != nil {
+		return x.Actors
+	}
+	return nil
+}
+
+func (x *ListActorsResponse) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+// ListedActor is an actor that has a state. The state itself was not read.
+type ListedActor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Counts the actor's records, for people.
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// How large the encoded state is, in bytes.
+	Size          uint64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListedActor) Reset() {
+	*x = ListedActor{}
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListedActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListedActor) ProtoMessage() {}
+
+func (x *ListedActor) ProtoReflect() protoreflect.Message {
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListedActor.ProtoReflect.Descriptor instead.
+func (*ListedActor) Descriptor() ([]byte, []int) {
+	return file_francis_runtime_v1_worker_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListedActor) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListedActor) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ListedActor) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // Release is one shard at the epoch at which the worker owned it.
 type ReleaseRequest_Release struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1952,7 +2146,7 @@ type ReleaseRequest_Release struct {
 
 func (x *ReleaseRequest_Release) Reset() {
 	*x = ReleaseRequest_Release{}
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[28]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2158,7 @@ func (x *ReleaseRequest_Release) String() string {
 func (*ReleaseRequest_Release) ProtoMessage() {}
 
 func (x *ReleaseRequest_Release) ProtoReflect() protoreflect.Message {
-	mi := &file_francis_runtime_v1_worker_proto_msgTypes[28]
+	mi := &file_francis_runtime_v1_worker_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2115,7 +2309,19 @@ const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\tKIND_JOBS\x10\x02\"[\n" +
 	"\fListResponse\x127\n" +
 	"\x05tasks\x18\x01 \x03(\v2!.francis.runtime.v1.ScheduledTaskR\x05tasks\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more2\xd5\a\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"k\n" +
+	"\x11ListActorsRequest\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"a\n" +
+	"\x12ListActorsResponse\x127\n" +
+	"\x06actors\x18\x01 \x03(\v2\x1f.francis.runtime.v1.ListedActorR\x06actors\x12\x12\n" +
+	"\x04next\x18\x02 \x01(\tR\x04next\"K\n" +
+	"\vListedActor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size2\xb2\b\n" +
 	"\rWorkerService\x12U\n" +
 	"\bAnnounce\x12#.francis.runtime.v1.AnnounceRequest\x1a$.francis.runtime.v1.AnnounceResponse\x12L\n" +
 	"\x05Renew\x12 .francis.runtime.v1.RenewRequest\x1a!.francis.runtime.v1.RenewResponse\x12L\n" +
@@ -2127,7 +2333,9 @@ const file_francis_runtime_v1_worker_proto_rawDesc = "" +
 	"\aReceive\x12\".francis.runtime.v1.ReceiveRequest\x1a#.francis.runtime.v1.ReceiveResponse\x12O\n" +
 	"\x06Settle\x12!.francis.runtime.v1.SettleRequest\x1a\".francis.runtime.v1.SettleResponse\x12O\n" +
 	"\x06Change\x12!.francis.runtime.v1.ChangeRequest\x1a\".francis.runtime.v1.ChangeResponse\x12I\n" +
-	"\x04List\x12\x1f.francis.runtime.v1.ListRequest\x1a .francis.runtime.v1.ListResponse\x12R\n" +
+	"\x04List\x12\x1f.francis.runtime.v1.ListRequest\x1a .francis.runtime.v1.ListResponse\x12[\n" +
+	"\n" +
+	"ListActors\x12%.francis.runtime.v1.ListActorsRequest\x1a&.francis.runtime.v1.ListActorsResponse\x12R\n" +
 	"\aCertify\x12\".francis.runtime.v1.CertifyRequest\x1a#.francis.runtime.v1.CertifyResponse2I\n" +
 	"\vLinkService\x12:\n" +
 	"\x04Link\x12\x16.francis.link.v1.Frame\x1a\x16.francis.link.v1.Frame(\x010\x01BDZBgithub.com/francis-actors/francis/gen/francis/runtime/v1;runtimev1b\x06proto3"
@@ -2145,7 +2353,7 @@ func file_francis_runtime_v1_worker_proto_rawDescGZIP() []byte {
 }
 
 var file_francis_runtime_v1_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_francis_runtime_v1_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_francis_runtime_v1_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_francis_runtime_v1_worker_proto_goTypes = []any{
 	(ChangeResponse_Result)(0),             // 0: francis.runtime.v1.ChangeResponse.Result
 	(ListRequest_Kind)(0),                  // 1: francis.runtime.v1.ListRequest.Kind
@@ -2177,83 +2385,89 @@ var file_francis_runtime_v1_worker_proto_goTypes = []any{
 	(*ChangeResponse)(nil),                 // 27: francis.runtime.v1.ChangeResponse
 	(*ListRequest)(nil),                    // 28: francis.runtime.v1.ListRequest
 	(*ListResponse)(nil),                   // 29: francis.runtime.v1.ListResponse
-	(*ReleaseRequest_Release)(nil),         // 30: francis.runtime.v1.ReleaseRequest.Release
-	(*LoadRequest)(nil),                    // 31: francis.runtime.v1.LoadRequest
-	(*CommitRequest)(nil),                  // 32: francis.runtime.v1.CommitRequest
-	(*LoadResponse)(nil),                   // 33: francis.runtime.v1.LoadResponse
-	(*CommitResponse)(nil),                 // 34: francis.runtime.v1.CommitResponse
-	(*descriptorpb.FileDescriptorSet)(nil), // 35: google.protobuf.FileDescriptorSet
-	(*durationpb.Duration)(nil),            // 36: google.protobuf.Duration
-	(*ScheduledTask)(nil),                  // 37: francis.runtime.v1.ScheduledTask
-	(*Fence)(nil),                          // 38: francis.runtime.v1.Fence
-	(*TaskKey)(nil),                        // 39: francis.runtime.v1.TaskKey
-	(Verdict)(0),                           // 40: francis.runtime.v1.Verdict
-	(*TaskChange)(nil),                     // 41: francis.runtime.v1.TaskChange
-	(*v1.Frame)(nil),                       // 42: francis.link.v1.Frame
+	(*ListActorsRequest)(nil),              // 30: francis.runtime.v1.ListActorsRequest
+	(*ListActorsResponse)(nil),             // 31: francis.runtime.v1.ListActorsResponse
+	(*ListedActor)(nil),                    // 32: francis.runtime.v1.ListedActor
+	(*ReleaseRequest_Release)(nil),         // 33: francis.runtime.v1.ReleaseRequest.Release
+	(*LoadRequest)(nil),                    // 34: francis.runtime.v1.LoadRequest
+	(*CommitRequest)(nil),                  // 35: francis.runtime.v1.CommitRequest
+	(*LoadResponse)(nil),                   // 36: francis.runtime.v1.LoadResponse
+	(*CommitResponse)(nil),                 // 37: francis.runtime.v1.CommitResponse
+	(*descriptorpb.FileDescriptorSet)(nil), // 38: google.protobuf.FileDescriptorSet
+	(*durationpb.Duration)(nil),            // 39: google.protobuf.Duration
+	(*ScheduledTask)(nil),                  // 40: francis.runtime.v1.ScheduledTask
+	(*Fence)(nil),                          // 41: francis.runtime.v1.Fence
+	(*TaskKey)(nil),                        // 42: francis.runtime.v1.TaskKey
+	(Verdict)(0),                           // 43: francis.runtime.v1.Verdict
+	(*TaskChange)(nil),                     // 44: francis.runtime.v1.TaskChange
+	(*v1.Frame)(nil),                       // 45: francis.link.v1.Frame
 }
 var file_francis_runtime_v1_worker_proto_depIdxs = []int32{
-	31, // 0: francis.runtime.v1.LinkRequest.load:type_name -> francis.runtime.v1.LoadRequest
-	32, // 1: francis.runtime.v1.LinkRequest.commit:type_name -> francis.runtime.v1.CommitRequest
+	34, // 0: francis.runtime.v1.LinkRequest.load:type_name -> francis.runtime.v1.LoadRequest
+	35, // 1: francis.runtime.v1.LinkRequest.commit:type_name -> francis.runtime.v1.CommitRequest
 	22, // 2: francis.runtime.v1.LinkRequest.settle:type_name -> francis.runtime.v1.SettleRequest
 	26, // 3: francis.runtime.v1.LinkRequest.change:type_name -> francis.runtime.v1.ChangeRequest
-	33, // 4: francis.runtime.v1.LinkResponse.load:type_name -> francis.runtime.v1.LoadResponse
-	34, // 5: francis.runtime.v1.LinkResponse.commit:type_name -> francis.runtime.v1.CommitResponse
+	36, // 4: francis.runtime.v1.LinkResponse.load:type_name -> francis.runtime.v1.LoadResponse
+	37, // 5: francis.runtime.v1.LinkResponse.commit:type_name -> francis.runtime.v1.CommitResponse
 	25, // 6: francis.runtime.v1.LinkResponse.settle:type_name -> francis.runtime.v1.SettleResponse
 	27, // 7: francis.runtime.v1.LinkResponse.change:type_name -> francis.runtime.v1.ChangeResponse
-	35, // 8: francis.runtime.v1.ActorType.files:type_name -> google.protobuf.FileDescriptorSet
+	38, // 8: francis.runtime.v1.ActorType.files:type_name -> google.protobuf.FileDescriptorSet
 	4,  // 9: francis.runtime.v1.AnnounceRequest.types:type_name -> francis.runtime.v1.ActorType
 	11, // 10: francis.runtime.v1.WatchResponse.shards:type_name -> francis.runtime.v1.Shard
 	12, // 11: francis.runtime.v1.WatchResponse.workers:type_name -> francis.runtime.v1.Worker
 	4,  // 12: francis.runtime.v1.WatchResponse.types:type_name -> francis.runtime.v1.ActorType
-	36, // 13: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
-	30, // 14: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
+	39, // 13: francis.runtime.v1.Worker.lease:type_name -> google.protobuf.Duration
+	33, // 14: francis.runtime.v1.ReleaseRequest.releases:type_name -> francis.runtime.v1.ReleaseRequest.Release
 	11, // 15: francis.runtime.v1.ReleaseResponse.shards:type_name -> francis.runtime.v1.Shard
 	21, // 16: francis.runtime.v1.ReceiveResponse.deliveries:type_name -> francis.runtime.v1.Delivery
-	37, // 17: francis.runtime.v1.Delivery.task:type_name -> francis.runtime.v1.ScheduledTask
-	38, // 18: francis.runtime.v1.Delivery.fence:type_name -> francis.runtime.v1.Fence
+	40, // 17: francis.runtime.v1.Delivery.task:type_name -> francis.runtime.v1.ScheduledTask
+	41, // 18: francis.runtime.v1.Delivery.fence:type_name -> francis.runtime.v1.Fence
 	23, // 19: francis.runtime.v1.SettleRequest.settlements:type_name -> francis.runtime.v1.Settlement
-	39, // 20: francis.runtime.v1.Settlement.key:type_name -> francis.runtime.v1.TaskKey
-	38, // 21: francis.runtime.v1.Settlement.fence:type_name -> francis.runtime.v1.Fence
+	42, // 20: francis.runtime.v1.Settlement.key:type_name -> francis.runtime.v1.TaskKey
+	41, // 21: francis.runtime.v1.Settlement.fence:type_name -> francis.runtime.v1.Fence
 	24, // 22: francis.runtime.v1.Settlement.failed:type_name -> francis.runtime.v1.Failure
-	36, // 23: francis.runtime.v1.Settlement.returned:type_name -> google.protobuf.Duration
-	40, // 24: francis.runtime.v1.SettleResponse.verdicts:type_name -> francis.runtime.v1.Verdict
-	41, // 25: francis.runtime.v1.ChangeRequest.changes:type_name -> francis.runtime.v1.TaskChange
+	39, // 23: francis.runtime.v1.Settlement.returned:type_name -> google.protobuf.Duration
+	43, // 24: francis.runtime.v1.SettleResponse.verdicts:type_name -> francis.runtime.v1.Verdict
+	44, // 25: francis.runtime.v1.ChangeRequest.changes:type_name -> francis.runtime.v1.TaskChange
 	0,  // 26: francis.runtime.v1.ChangeResponse.results:type_name -> francis.runtime.v1.ChangeResponse.Result
 	1,  // 27: francis.runtime.v1.ListRequest.kind:type_name -> francis.runtime.v1.ListRequest.Kind
-	39, // 28: francis.runtime.v1.ListRequest.after:type_name -> francis.runtime.v1.TaskKey
-	37, // 29: francis.runtime.v1.ListResponse.tasks:type_name -> francis.runtime.v1.ScheduledTask
-	38, // 30: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
-	5,  // 31: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
-	7,  // 32: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
-	9,  // 33: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
-	13, // 34: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
-	15, // 35: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
-	31, // 36: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
-	32, // 37: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
-	19, // 38: francis.runtime.v1.WorkerService.Receive:input_type -> francis.runtime.v1.ReceiveRequest
-	22, // 39: francis.runtime.v1.WorkerService.Settle:input_type -> francis.runtime.v1.SettleRequest
-	26, // 40: francis.runtime.v1.WorkerService.Change:input_type -> francis.runtime.v1.ChangeRequest
-	28, // 41: francis.runtime.v1.WorkerService.List:input_type -> francis.runtime.v1.ListRequest
-	17, // 42: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
-	42, // 43: francis.runtime.v1.LinkService.Link:input_type -> francis.link.v1.Frame
-	6,  // 44: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
-	8,  // 45: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
-	10, // 46: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
-	14, // 47: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
-	16, // 48: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
-	33, // 49: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
-	34, // 50: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
-	20, // 51: francis.runtime.v1.WorkerService.Receive:output_type -> francis.runtime.v1.ReceiveResponse
-	25, // 52: francis.runtime.v1.WorkerService.Settle:output_type -> francis.runtime.v1.SettleResponse
-	27, // 53: francis.runtime.v1.WorkerService.Change:output_type -> francis.runtime.v1.ChangeResponse
-	29, // 54: francis.runtime.v1.WorkerService.List:output_type -> francis.runtime.v1.ListResponse
-	18, // 55: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
-	42, // 56: francis.runtime.v1.LinkService.Link:output_type -> francis.link.v1.Frame
-	44, // [44:57] is the sub-list for method output_type
-	31, // [31:44] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	42, // 28: francis.runtime.v1.ListRequest.after:type_name -> francis.runtime.v1.TaskKey
+	40, // 29: francis.runtime.v1.ListResponse.tasks:type_name -> francis.runtime.v1.ScheduledTask
+	32, // 30: francis.runtime.v1.ListActorsResponse.actors:type_name -> francis.runtime.v1.ListedActor
+	41, // 31: francis.runtime.v1.ReleaseRequest.Release.fence:type_name -> francis.runtime.v1.Fence
+	5,  // 32: francis.runtime.v1.WorkerService.Announce:input_type -> francis.runtime.v1.AnnounceRequest
+	7,  // 33: francis.runtime.v1.WorkerService.Renew:input_type -> francis.runtime.v1.RenewRequest
+	9,  // 34: francis.runtime.v1.WorkerService.Watch:input_type -> francis.runtime.v1.WatchRequest
+	13, // 35: francis.runtime.v1.WorkerService.Release:input_type -> francis.runtime.v1.ReleaseRequest
+	15, // 36: francis.runtime.v1.WorkerService.Leave:input_type -> francis.runtime.v1.LeaveRequest
+	34, // 37: francis.runtime.v1.WorkerService.Load:input_type -> francis.runtime.v1.LoadRequest
+	35, // 38: francis.runtime.v1.WorkerService.Commit:input_type -> francis.runtime.v1.CommitRequest
+	19, // 39: francis.runtime.v1.WorkerService.Receive:input_type -> francis.runtime.v1.ReceiveRequest
+	22, // 40: francis.runtime.v1.WorkerService.Settle:input_type -> francis.runtime.v1.SettleRequest
+	26, // 41: francis.runtime.v1.WorkerService.Change:input_type -> francis.runtime.v1.ChangeRequest
+	28, // 42: francis.runtime.v1.WorkerService.List:input_type -> francis.runtime.v1.ListRequest
+	30, // 43: francis.runtime.v1.WorkerService.ListActors:input_type -> francis.runtime.v1.ListActorsRequest
+	17, // 44: francis.runtime.v1.WorkerService.Certify:input_type -> francis.runtime.v1.CertifyRequest
+	45, // 45: francis.runtime.v1.LinkService.Link:input_type -> francis.link.v1.Frame
+	6,  // 46: francis.runtime.v1.WorkerService.Announce:output_type -> francis.runtime.v1.AnnounceResponse
+	8,  // 47: francis.runtime.v1.WorkerService.Renew:output_type -> francis.runtime.v1.RenewResponse
+	10, // 48: francis.runtime.v1.WorkerService.Watch:output_type -> francis.runtime.v1.WatchResponse
+	14, // 49: francis.runtime.v1.WorkerService.Release:output_type -> francis.runtime.v1.ReleaseResponse
+	16, // 50: francis.runtime.v1.WorkerService.Leave:output_type -> francis.runtime.v1.LeaveResponse
+	36, // 51: francis.runtime.v1.WorkerService.Load:output_type -> francis.runtime.v1.LoadResponse
+	37, // 52: francis.runtime.v1.WorkerService.Commit:output_type -> francis.runtime.v1.CommitResponse
+	20, // 53: francis.runtime.v1.WorkerService.Receive:output_type -> francis.runtime.v1.ReceiveResponse
+	25, // 54: francis.runtime.v1.WorkerService.Settle:output_type -> francis.runtime.v1.SettleResponse
+	27, // 55: francis.runtime.v1.WorkerService.Change:output_type -> francis.runtime.v1.ChangeResponse
+	29, // 56: francis.runtime.v1.WorkerService.List:output_type -> francis.runtime.v1.ListResponse
+	31, // 57: francis.runtime.v1.WorkerService.ListActors:output_type -> francis.runtime.v1.ListActorsResponse
+	18, // 58: francis.runtime.v1.WorkerService.Certify:output_type -> francis.runtime.v1.CertifyResponse
+	45, // 59: francis.runtime.v1.LinkService.Link:output_type -> francis.link.v1.Frame
+	46, // [46:60] is the sub-list for method output_type
+	32, // [32:46] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_francis_runtime_v1_worker_proto_init() }
@@ -2285,7 +2499,7 @@ func file_francis_runtime_v1_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_francis_runtime_v1_worker_proto_rawDesc), len(file_francis_runtime_v1_worker_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

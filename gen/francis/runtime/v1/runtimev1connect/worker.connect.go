@@ -52,6 +52,8 @@ const (
 	WorkerServiceChangeProcedure = "/francis.runtime.v1.WorkerService/Change"
 	// WorkerServiceListProcedure is the procedure name of the WorkerService's List RPC.
 	WorkerServiceListProcedure = "/francis.runtime.v1.WorkerService/List"
+	// WorkerServiceListActorsProcedure is the procedure name of the WorkerService's ListActors RPC.
+	WorkerServiceListActorsProcedure = "/francis.runtime.v1.WorkerService/ListActors"
 	// WorkerServiceCertifyProcedure is the procedure name of the WorkerService's Certify RPC.
 	WorkerServiceCertifyProcedure = "/francis.runtime.v1.WorkerService/Certify"
 	// LinkServiceLinkProcedure is the procedure name of the LinkService's Link RPC.
@@ -136,6 +138,13 @@ var (
 			Procedure:  WorkerServiceListProcedure,
 		}
 	})
+	workerServiceListActorsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_francis_runtime_v1_worker_proto.Services().ByName("WorkerService").Methods().ByName("ListActors"),
+			Procedure:  WorkerServiceListActorsProcedure,
+		}
+	})
 	workerServiceCertifySpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType: connect.StreamTypeUnary,
@@ -174,6 +183,8 @@ type WorkerServiceClient interface {
 	Change(context.Context, *v1.ChangeRequest) (*v1.ChangeResponse, error)
 	// List lists tasks or dead letters.
 	List(context.Context, *v1.ListRequest) (*v1.ListResponse, error)
+	// ListActors lists the actors of a type that have a state, a page at a time.
+	ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error)
 	// Certify renews the worker's certificate.
 	Certify(context.Context, *v1.CertifyRequest) (*v1.CertifyResponse, error)
 }
@@ -213,6 +224,8 @@ type WorkerServiceHandler interface {
 	Change(context.Context, *v1.ChangeRequest) (*v1.ChangeResponse, error)
 	// List lists tasks or dead letters.
 	List(context.Context, *v1.ListRequest) (*v1.ListResponse, error)
+	// ListActors lists the actors of a type that have a state, a page at a time.
+	ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error)
 	// Certify renews the worker's certificate.
 	Certify(context.Context, *v1.CertifyRequest) (*v1.CertifyResponse, error)
 }
@@ -233,6 +246,7 @@ func RegisterWorkerServiceHandler(server *connect.Server, svc WorkerServiceHandl
 		connect.Method{Spec: workerServiceSettleSpec(), Handler: adapter.settle},
 		connect.Method{Spec: workerServiceChangeSpec(), Handler: adapter.change},
 		connect.Method{Spec: workerServiceListSpec(), Handler: adapter.list},
+		connect.Method{Spec: workerServiceListActorsSpec(), Handler: adapter.listActors},
 		connect.Method{Spec: workerServiceCertifySpec(), Handler: adapter.certify},
 	)
 }
@@ -282,6 +296,10 @@ func (UnimplementedWorkerServiceHandler) Change(context.Context, *v1.ChangeReque
 
 func (UnimplementedWorkerServiceHandler) List(context.Context, *v1.ListRequest) (*v1.ListResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "francis.runtime.v1.WorkerService.List is not implemented")
+}
+
+func (UnimplementedWorkerServiceHandler) ListActors(context.Context, *v1.ListActorsRequest) (*v1.ListActorsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "francis.runtime.v1.WorkerService.ListActors is not implemented")
 }
 
 func (UnimplementedWorkerServiceHandler) Certify(context.Context, *v1.CertifyRequest) (*v1.CertifyResponse, error) {
@@ -375,6 +393,14 @@ func (c *workerServiceClient) Change(ctx context.Context, req *v1.ChangeRequest)
 func (c *workerServiceClient) List(ctx context.Context, req *v1.ListRequest) (*v1.ListResponse, error) {
 	var res v1.ListResponse
 	if err := c.client.CallUnary(ctx, workerServiceListSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *workerServiceClient) ListActors(ctx context.Context, req *v1.ListActorsRequest) (*v1.ListActorsResponse, error) {
+	var res v1.ListActorsResponse
+	if err := c.client.CallUnary(ctx, workerServiceListActorsSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -516,6 +542,18 @@ func (h workerServiceHandler) list(ctx context.Context, _ connect.Spec, stream c
 		return err
 	}
 	res, err := h.svc.List(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h workerServiceHandler) listActors(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListActorsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListActors(ctx, &req)
 	if err != nil {
 		return err
 	}
