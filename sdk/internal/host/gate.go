@@ -61,12 +61,33 @@ func identityOf(i *runtimev1.Identity) identity {
 	return identity{i.GetActivation(), i.GetSequence()}
 }
 
-// message is the identity as it travels, nil for none.
-func (i identity) message() *runtimev1.Identity {
-	if i == (identity{}) {
-		return nil
+// newRecord is an empty record of the activation. The messages in it are one piece of
+// memory with it, since every change of an actor needs them; what names the record comes
+// when it is sealed.
+func (a *activation) newRecord() *runtimev1.Record {
+	r := &struct {
+		record runtimev1.Record
+		actor  runtimev1.Actor
+		fence  runtimev1.Fence
+		base   runtimev1.Identity
+	}{}
+	r.actor.Type, r.actor.Id = a.slot.table.typ.Type, a.slot.id
+	r.fence.Shard, r.fence.Epoch = a.slot.shard, a.epoch
+	r.record.Actor, r.record.Fence, r.record.Base = &r.actor, &r.fence, &r.base
+	r.record.Message = a.slot.table.stateName()
+	return &r.record
+}
+
+// identify gives a record the next identity of the activation, on top of its base. Whoever
+// stores the record may remember the identity for longer than the rest.
+func (a *activation) identify(record *runtimev1.Record) {
+	a.sequence++
+	record.Identity = &runtimev1.Identity{Activation: a.number, Sequence: a.sequence}
+	if a.base == (identity{}) {
+		record.Base = nil
+		return
 	}
-	return &runtimev1.Identity{Activation: i.activation, Sequence: i.sequence}
+	record.Base.Activation, record.Base.Sequence = a.base.activation, a.base.sequence
 }
 
 // stage lets the turn r wait for the next record, to which it adds what it changed.
@@ -82,7 +103,7 @@ func (a *activation) stage(r *run) gate.Verdict {
 		return verdict
 	}
 	if o.next == nil {
-		o.next = &runtimev1.Record{Actor: a.actor(), Fence: a.fence(), Message: a.slot.table.stateName()}
+		o.next = a.newRecord()
 	}
 	a.keep(r)
 	a.tasks(r)
@@ -126,12 +147,10 @@ func (a *activation) Seal() *runtimev1.Record {
 	if !o.gate.Send() { // the host has given up
 		return nil
 	}
-	a.sequence++
 	o.flight, o.next = o.next, nil
 	o.sent, o.accumulated = o.accumulated, 0
 	a.crowded.Store(false)
-	o.flight.Base = a.base.message()
-	o.flight.Identity = &runtimev1.Identity{Activation: a.number, Sequence: a.sequence}
+	a.identify(o.flight)
 	return o.flight
 }
 

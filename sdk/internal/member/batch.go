@@ -40,49 +40,65 @@ type batcher[Q proto.Message, R any] struct {
 	width int
 
 	mu      sync.Mutex
-	waiting []*item[Q, R]
+	waiting []item[Q, R]
 	sending int
 }
 
-type item[Q proto.Message, R any] struct {
-	// seal makes the query, once, when the item leaves; it may turn out that there is
-	// none any more.
-	seal func() Q
-	// query, size and weight are set once it is sealed.
-	sealed bool
-	query  Q
-	size   int
-	weight int
-	// answered is told the answer, once.
-	answered func(R, error)
+// sender has something to ask in a batch. [host.Sender] is one. Its methods do not block.
+type sender[Q proto.Message, R any] interface {
+	// Seal makes the query, once, when it leaves; it may turn out that there is none any
+	// more.
+	Seal() Q
+	// Answered is told the answer, once, where there was a query.
+	Answered(res R, err error)
 }
 
-// do sends one item and waits for its answer, or until ctx ends. It fails with
-// [host.ErrUnsent] where the item has not left by then; else nobody knows.
+// item is a place in a batch.
+type item[Q proto.Message, R any] struct {
+	sender[Q, R]
+
+	// query, size and weight are set once it is sealed.
+	sealed       bool
+	query        Q
+	size, weight int
+}
+
+// question is a query whose sender waits for the answer.
+type question[Q proto.Message, R any] struct {
+	query Q
+	res   R
+	err   error
+	// done is closed when res and err are set.
+	done chan struct{}
+}
+
+func (q *question[Q, R]) Seal() Q { return q.query }
+
+func (q *question[Q, R]) Answered(res R, err error) {
+	q.res, q.err = res, err
+	close(q.done)
+}
+
+// do sends one query and waits for its answer, or until ctx ends. It fails with
+// [host.ErrUnsent] where the query has not left by then; else nobody knows.
 func (b *batcher[Q, R]) do(ctx context.Context, query Q) (R, error) {
-	var res R
-	var err error
-	done := make(chan struct{})
-	i := &item[Q, R]{seal: func() Q { return query }, answered: func(answer R, fault error) {
-		res, err = answer, fault
-		close(done)
-	}}
-	b.add(i)
+	q := &question[Q, R]{query: query, done: make(chan struct{})}
+	b.add(q)
 	select {
-	case <-done:
-		return res, err
+	case <-q.done:
+		return q.res, q.err
 	case <-ctx.Done():
 		var none R
-		return none, b.abandon(i, ctx.Err())
+		return none, b.abandon(q, ctx.Err())
 	}
 }
 
-// abandon gives up an item, because of cause. What waits for nobody must not pile up
-// while the runtime is away.
-func (b *batcher[Q, R]) abandon(i *item[Q, R], cause error) error {
+// abandon gives up what a sender asks, because of cause. What waits for nobody must not
+// pile up while the runtime is away.
+func (b *batcher[Q, R]) abandon(from sender[Q, R], cause error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at := slices.Index(b.waiting, i)
+	at := slices.IndexFunc(b.waiting, func(i item[Q, R]) bool { return i.sender == from })
 	if at < 0 {
 		return cause
 	}
@@ -90,11 +106,11 @@ func (b *batcher[Q, R]) abandon(i *item[Q, R], cause error) error {
 	return fmt.Errorf("%w: %w", host.ErrUnsent, cause)
 }
 
-// add lets an item travel with the next batch.
-func (b *batcher[Q, R]) add(i *item[Q, R]) {
+// add lets a sender have a place in the next batch.
+func (b *batcher[Q, R]) add(from sender[Q, R]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = append(b.waiting, i)
+	b.waiting = append(b.waiting, item[Q, R]{sender: from})
 	if b.sending < b.width {
 		b.sending++
 		go b.work()
@@ -116,19 +132,19 @@ func (b *batcher[Q, R]) work() {
 			if err == nil {
 				res = results[n]
 			}
-			i.answered(res, err)
+			i.Answered(res, err)
 		}
 	}
 }
 
 // take removes the next batch from those who wait.
-func (b *batcher[Q, R]) take() []*item[Q, R] {
+func (b *batcher[Q, R]) take() []item[Q, R] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var items []*item[Q, R]
+	var items []item[Q, R]
 	n, bytes, weight := 0, 0, 0
 	for ; n < len(b.waiting); n++ {
-		i := b.waiting[n]
+		i := &b.waiting[n]
 		if !i.leave() {
 			continue
 		}
@@ -136,7 +152,7 @@ func (b *batcher[Q, R]) take() []*item[Q, R] {
 		if len(items) > 0 && (bytes > maxBatchBytes || weight > maxBatch) {
 			break
 		}
-		items = append(items, i)
+		items = append(items, *i)
 	}
 	b.waiting = slices.Delete(b.waiting, 0, n)
 	if len(items) == 0 {
@@ -148,7 +164,7 @@ func (b *batcher[Q, R]) take() []*item[Q, R] {
 // leave seals the item, and reports whether there is something to send.
 func (i *item[Q, R]) leave() bool {
 	if !i.sealed {
-		i.sealed, i.query = true, i.seal()
+		i.sealed, i.query = true, i.Seal()
 		i.size, i.weight = proto.Size(i.query), weightOf(i.query)
 	}
 	return i.query.ProtoReflect().IsValid()

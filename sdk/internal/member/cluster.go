@@ -110,7 +110,7 @@ func (m *Member) Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*r
 // it was applied. It fails with [host.ErrUnsent] where it was certainly not.
 func (m *Member) Commit(from host.Sender) {
 	if s := m.session.Load(); s != nil {
-		s.commits.add(&item[*runtimev1.Record, *runtimev1.CommitResponse_Result]{seal: from.Seal, answered: from.Answered})
+		s.commits.add(from)
 		return
 	}
 	if from.Seal() != nil {

@@ -467,6 +467,16 @@ func TestBatches(t *testing.T) {
 	}
 }
 
+// late is a sender that decides late what it sends.
+type late struct {
+	seal     func() *runtimev1.Record
+	answered func()
+}
+
+func (l *late) Seal() *runtimev1.Record { return l.seal() }
+
+func (l *late) Answered(int, error) { l.answered() }
+
 // An item is sealed when it leaves, and left out when there is nothing to ask any more.
 func TestItemsAreSealedWhenTheyLeave(t *testing.T) {
 	t.Parallel()
@@ -482,7 +492,7 @@ func TestItemsAreSealedWhenTheyLeave(t *testing.T) {
 		}}
 		data, answers := []byte{1}, 0
 		add := func(seal func() *runtimev1.Record) {
-			b.add(&item[*runtimev1.Record, int]{seal: seal, answered: func(int, error) { answers++ }})
+			b.add(&late{seal: seal, answered: func() { answers++ }})
 			synctest.Wait()
 		}
 		latest := func() *runtimev1.Record { return &runtimev1.Record{Data: data} }

@@ -70,10 +70,18 @@ func (m *Member) Settle(settlement *runtimev1.Settlement, settled func()) {
 		settled()
 		return
 	}
-	s.settlements.add(&item[*runtimev1.Settlement, runtimev1.Verdict]{
-		seal: func() *runtimev1.Settlement { return settlement }, answered: func(runtimev1.Verdict, error) { settled() },
-	})
+	s.settlements.add(&settling{settlement, settled})
 }
+
+// settling is a settlement on its way.
+type settling struct {
+	settlement *runtimev1.Settlement
+	settled    func()
+}
+
+func (s *settling) Seal() *runtimev1.Settlement { return s.settlement }
+
+func (s *settling) Answered(runtimev1.Verdict, error) { s.settled() }
 
 func unsent(err error) error { return fmt.Errorf("%w: %w", host.ErrUnsent, err) }
 
