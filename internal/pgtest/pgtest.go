@@ -197,19 +197,33 @@ func (s *Server) Standby(t testing.TB) {
 	s.Launch(t)
 }
 
-// Snapshot copies the data of a server that is stopped, for Restore.
-func (s *Server) Snapshot(t testing.TB) {
-	t.Helper()
-	s.replace(t, s.data(), s.snapshot())
-}
-
-// Backup copies the data of a server that runs, as of a moment within the call, for Restore.
+// Backup takes a base backup of the server, which runs, as of a moment within the call, for
+// Restore.
 func (s *Server) Backup(t testing.TB) {
 	t.Helper()
-	if err := os.RemoveAll(s.snapshot()); err != nil {
+	s.backUp(t, s.snapshot())
+}
+
+// Restore puts the data of a server that is stopped back to the last backup.
+func (s *Server) Restore(t testing.TB) {
+	t.Helper()
+	err := os.RemoveAll(s.data())
+	if err == nil {
+		err = os.Rename(s.snapshot(), s.data())
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.run(t, "pg_basebackup", "-h", s.dir, "-p", s.port(), "-U", "postgres", "--pgdata", s.snapshot(), "--checkpoint", "fast", "--no-sync")
+}
+
+// Copy starts a server with what this one holds now, which stops with the test.
+func (s *Server) Copy(t testing.TB) *Server {
+	t.Helper()
+	c := &Server{programs: s.programs, dir: folder(t, []string{filepath.Dir(s.dir)}), address: port.Reserve(t), settings: s.settings}
+	s.backUp(t, c.data())
+	c.Launch(t)
+	t.Cleanup(func() { c.Stop(t, Immediate) })
+	return c
 }
 
 // Sessions are the processes of the server that serve clients, and those that write for
@@ -231,21 +245,33 @@ func (s *Server) Sessions(t testing.TB) (pids []int) {
 	return pids
 }
 
-// Restore puts the data of a server that is stopped back to the last snapshot.
-func (s *Server) Restore(t testing.TB) {
-	t.Helper()
-	s.replace(t, s.snapshot(), s.data())
-}
-
 func (s *Server) snapshot() string { return filepath.Join(s.dir, "snapshot") }
 
-func (s *Server) replace(t testing.TB, from, to string) {
+func (s *Server) backUp(t testing.TB, to string) {
 	t.Helper()
 	if err := os.RemoveAll(to); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "cp", "-a", from, to).CombinedOutput(); err != nil { //nolint:gosec // folders of our own
-		t.Fatalf("copy the data: %v: %s", err, out)
+	s.run(t, "pg_basebackup", "-h", s.dir, "-p", s.port(), "-U", "postgres", "--pgdata", to, "--checkpoint", "fast", "--no-sync")
+}
+
+// Dump is what pg_dump says of a database.
+func (s *Server) Dump(t testing.TB, database string) string {
+	t.Helper()
+	out, err := s.command("pg_dump", "--clean", database).Output()
+	if err != nil {
+		t.Fatalf("pg_dump: %v", err)
+	}
+	return string(out)
+}
+
+// Load restores a dump into a database.
+func (s *Server) Load(t testing.TB, database, dump string) {
+	t.Helper()
+	cmd := s.command("psql", "--quiet", "--single-transaction", "--set", "ON_ERROR_STOP=1", database)
+	cmd.Stdin = strings.NewReader(dump)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("psql: %v\n%s", err, out)
 	}
 }
 

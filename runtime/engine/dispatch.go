@@ -157,7 +157,7 @@ func (d *dispatcher) tell(events ...func()) {
 // moved tells what a call did to tasks. After an error nobody knows.
 func (d *dispatcher) moved(moved store.Moved, err error) {
 	if err != nil {
-		if !errors.Is(err, store.ErrInvalid) && !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrDead) {
+		if !errors.Is(err, store.ErrInvalid) && !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrDead) && !errors.Is(err, store.ErrBehind) {
 			d.doubtful.Store(true)
 			d.tell()
 		}

@@ -410,7 +410,9 @@ func TestDispatchSurvivesTheStore(t *testing.T) {
 // shared is a store of several engines.
 type shared struct{ store.Store }
 
-func (shared) Placements(context.Context) (uint64, error) { return 0, nil }
+func (shared) Placements(context.Context) (store.Placements, error) { return store.Placements{}, nil }
+
+var _ store.Shared = shared{}
 
 // What another engine of the store sets is delivered too, by the one whom its owner asks.
 func TestDispatchOfASharedStore(t *testing.T) {

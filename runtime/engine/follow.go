@@ -21,7 +21,7 @@ type follower struct {
 	store store.Shared
 	// reading is held by whoever catches up; seen is theirs.
 	reading slot
-	seen    uint64
+	seen    store.Placements
 }
 
 func newFollower(e *Engine) *follower {

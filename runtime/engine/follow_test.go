@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
 )
 
 // commons is a store that several engines share.
 type commons struct{ *memory.Store }
 
-func (c commons) Placements(ctx context.Context) (uint64, error) {
+func (c commons) Placements(ctx context.Context) (store.Placements, error) {
 	cluster, err := c.Cluster(ctx)
-	return uint64(cluster.Counter), err
+	return store.Placements{Changes: uint64(cluster.Counter)}, err
 }
 
 // settled is long enough for every engine to see what another one has done.

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/francis-actors/francis/runtime/store"
@@ -52,18 +53,36 @@ func (m marks) open(mark []byte) (store.Point, bool) {
 // of the store proves that it was put back to an older copy: a new generation begins, and
 // everybody joins again. What is left of earlier generations proves nothing.
 func (e *Engine) believe(ctx context.Context, mark []byte) error {
-	if len(mark) == 0 {
+	seen, ok := e.marks.open(mark)
+	if !ok {
 		return nil
 	}
 	now, err := e.store.Cluster(ctx)
-	if err != nil {
+	if err != nil || !now.Behind(seen) {
 		return err
 	}
-	seen, ok := e.marks.open(mark)
-	if !ok || !now.Behind(seen) {
-		return nil
-	}
 	return e.regenerate(ctx, seen)
+}
+
+// after returns the store for a worker that shows a mark. The mark is looked at before the
+// request, or where the store can do that, in the transaction of it: see found.
+func (e *Engine) after(ctx context.Context, mark []byte) (store.Requests, error) {
+	checked, ok := e.store.(store.Checked)
+	if !ok {
+		return e.store, e.believe(ctx, mark)
+	}
+	seen, _ := e.marks.open(mark)
+	return checked.After(seen), nil
+}
+
+// found is the error of a request, once it is clear what that says of the mark.
+func (e *Engine) found(ctx context.Context, mark []byte, err error) error {
+	if errors.Is(err, store.ErrBehind) {
+		if err = e.believe(ctx, mark); err == nil {
+			err = store.ErrDead // another engine was faster
+		}
+	}
+	return err
 }
 
 func (e *Engine) regenerate(ctx context.Context, seen store.Point) error {

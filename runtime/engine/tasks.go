@@ -30,15 +30,16 @@ func (w *Worker) Change(ctx context.Context, req *runtimev1.ChangeRequest) (*run
 		if err := checkChanges(req.GetChanges()); err != nil {
 			return nil, err
 		}
-		if err := e.believe(ctx, req.GetMark()); err != nil {
+		keeps, err := e.after(ctx, req.GetMark())
+		if err != nil {
 			return nil, err
 		}
 		if e.board.gone(w.id) {
 			return nil, store.ErrDead
 		}
-		results, moved, err := e.store.Change(ctx, req.GetChanges())
+		results, moved, err := keeps.Change(ctx, req.GetChanges())
 		e.tasks.moved(moved, err)
-		return &runtimev1.ChangeResponse{Results: results, Mark: e.marks.seal(moved.Point)}, err
+		return &runtimev1.ChangeResponse{Results: results, Mark: e.marks.seal(moved.Point)}, e.found(ctx, req.GetMark(), err)
 	})
 }
 

@@ -128,11 +128,12 @@ func (w *Worker) Load(ctx context.Context, req *runtimev1.LoadRequest) (*runtime
 		if err := checkReads(req.GetReads()); err != nil {
 			return nil, err
 		}
-		if err := e.believe(ctx, req.GetMark()); err != nil {
+		keeps, err := e.after(ctx, req.GetMark())
+		if err != nil {
 			return nil, err
 		}
-		results, err := e.store.Load(ctx, w.id, req.GetReads())
-		return &runtimev1.LoadResponse{Results: fitting(results)}, err
+		results, err := keeps.Load(ctx, w.id, req.GetReads())
+		return &runtimev1.LoadResponse{Results: fitting(results)}, e.found(ctx, req.GetMark(), err)
 	})
 }
 
@@ -159,14 +160,15 @@ func (w *Worker) Commit(ctx context.Context, req *runtimev1.CommitRequest) (*run
 		if err := checkRecords(req.GetRecords()); err != nil {
 			return nil, err
 		}
-		if err := e.believe(ctx, req.GetMark()); err != nil {
+		keeps, err := e.after(ctx, req.GetMark())
+		if err != nil {
 			return nil, err
 		}
-		results, moved, err := e.store.Commit(ctx, w.id, req.GetRecords())
+		results, moved, err := keeps.Commit(ctx, w.id, req.GetRecords())
 		e.tasks.committed(req.GetRecords(), results, moved, err)
 		failpoint.Reach(failpoint.BeforeReply)
 		failpoint.Pass(failpoint.AfterReply)
-		return &runtimev1.CommitResponse{Results: results, Mark: e.marks.seal(moved.Point)}, err
+		return &runtimev1.CommitResponse{Results: results, Mark: e.marks.seal(moved.Point)}, e.found(ctx, req.GetMark(), err)
 	})
 }
 

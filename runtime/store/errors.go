@@ -32,6 +32,9 @@ var (
 	// ErrUnfinished means that a backup was not restored to its end: the store holds only a
 	// part of it.
 	ErrUnfinished = errors.New("a backup was not restored to its end into this store; restore it again")
+	// ErrBehind means that the store was put back to an older copy: its history does not
+	// have what somebody has seen of it. Nothing happened.
+	ErrBehind = errors.New("the store was put back to an older copy")
 	// ErrClosed means that the store was closed. Nothing happened.
 	ErrClosed = errors.New("the store is closed")
 

@@ -17,18 +17,18 @@ type Cluster struct {
 	// copy.
 	Generation uint64
 	// Branches are the last parts of the history, in order. They are never changed in
-	// place. Without any the counter alone says how far the store has come.
+	// place. Before there are any the counter alone says how far the store has come.
 	Branches []Branch
 	// Counter is the store's counter now.
 	Counter Counter
 }
 
-// Branch is what the store became from one opening to the next: copies that were opened
+// Branch is what the store became from one opening to the next, or on one server: copies
 // have different branches from there on, though their counters are alike.
 type Branch struct {
 	// ID is random, not 0.
 	ID uint64
-	// Began is the counter when the store was opened. The changes after it, until the
+	// Began is the counter at its beginning. The changes after it, until the
 	// next branch began, are those of the branch.
 	Began Counter
 }
@@ -52,7 +52,7 @@ func (c Cluster) Point() Point {
 	return now
 }
 
-// Branched is the cluster when its store was opened: what changes from now on has a
+// Branched is the cluster when a branch begins: what changes from now on has a
 // branch of its own. A branch without a change is forgotten, and so are the oldest ones
 // when there are many.
 func (c Cluster) Branched(id uint64) Cluster {

@@ -66,17 +66,17 @@ func (s *Store) backUp(ctx context.Context, take func(*backupv1.Record) error) e
 }
 
 func (s *Store) handAll(ctx context.Context, t *transaction, take func(*backupv1.Record) error) error {
-	var now store.Cluster
+	var now standing
 	var types []store.Type
 	b := beginRead()
 	b.Queue(lastAsLongAs)
 	b.Queue(touchAll)
-	b.Queue(readCluster).QueryRow(scanCluster(&now))
+	b.Queue(s.readCluster).QueryRow(scanCluster(&now))
 	b.Queue(readTypes).Query(each(scanType, &types))
 	if err := t.send(ctx, b); err != nil {
 		return err
 	}
-	if err := take(archive.Header(now, time.Now())); err != nil {
+	if err := take(archive.Header(now.Cluster, time.Now())); err != nil {
 		return err
 	}
 	for _, typ := range types {

@@ -14,7 +14,9 @@ import (
 
 // write is what a lane is asked: to commit records of a worker, or to work on tasks.
 type write struct {
-	worker  string
+	worker string
+	// seen is what the history must have; the zero value for nothing.
+	seen    store.Point
 	records []*runtimev1.Record
 	// work changes tasks; nil for records alone.
 	work *work
@@ -32,9 +34,19 @@ type work struct {
 
 // written is what a lane answers.
 type written struct {
-	point   store.Point
+	point store.Point
+	// lost is true if the history does not have what it must: then nothing was done.
+	lost    bool
 	results []*runtimev1.CommitResponse_Result
 	work    *tasks.Work
+}
+
+// err is why nothing was done.
+func (w written) err() error {
+	if w.lost {
+		return store.ErrBehind
+	}
+	return nil
 }
 
 func (w written) moved() store.Moved {
@@ -44,7 +56,9 @@ func (w written) moved() store.Moved {
 // load is what a reader is asked.
 type load struct {
 	worker string
-	reads  []*runtimev1.LoadRequest_Read
+	// seen is as in write.
+	seen  store.Point
+	reads []*runtimev1.LoadRequest_Read
 }
 
 type (

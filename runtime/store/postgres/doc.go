@@ -35,6 +35,14 @@
 // counts. A beat is the update of one row. A death is written only where the beat is
 // still the one that was judged.
 //
+// # History
+//
+// A server that takes over, or is started on an older copy of its files, may have lost
+// commits. Whoever changes anything therefore reads, in the same transaction, which server
+// changed the history last and which one it asks: is it another one, a branch begins first
+// (store.Cluster). All runtimes meet in one row, so they agree, and no round trip is added.
+// What a worker has seen is compared in the transactions of its requests as well.
+//
 // # Durability
 //
 // A server that is a standby, or that runs with fsync = off, is refused at each connection.

@@ -29,7 +29,7 @@ type group struct {
 	// since the tasks have it as their revision. Until its commit nobody else counts.
 	counts bool
 	// before is the cluster before the group, and now the time of it.
-	before store.Cluster
+	before standing
 	now    time.Time
 
 	draft   *tasks.Draft
@@ -99,16 +99,19 @@ func (g *group) commit(ctx context.Context, t *transaction) error {
 		return err
 	}
 	for i := range g.answers {
-		g.answers[i].point = after.Point()
+		g.answers[i].point = after
 	}
 	return nil
 }
 
 // writeAll writes what the group has come to, and commits. Without anything to write it
 // changes nothing.
-func (g *group) writeAll(ctx context.Context, t *transaction) (after store.Cluster, err error) {
+func (g *group) writeAll(ctx context.Context, t *transaction) (after store.Point, err error) {
 	if len(g.rows) == 0 && g.draft.Empty() {
-		return g.before, nil
+		return g.before.Point(), nil
+	}
+	if g.before.moved() {
+		return after, errMoved
 	}
 	b := &pgx.Batch{}
 	if err := g.write(b); err != nil {
@@ -117,15 +120,19 @@ func (g *group) writeAll(ctx context.Context, t *transaction) (after store.Clust
 	if !g.counts {
 		return t.commit(ctx, b)
 	}
-	after = g.before
-	after.Counter++
-	return after, t.commitCounted(ctx, b)
+	counted := g.before
+	counted.Counter++
+	return counted.counted(), t.commitCounted(ctx, b)
 }
 
 // judge answers a call. What it says of an applied record is true once the group is
 // committed.
 func (g *group) judge(question write) (answer written, err error) {
 	answer.work = g.draft.Work()
+	if g.before.Behind(question.seen) {
+		answer.lost = true
+		return answer, nil
+	}
 	if question.work != nil {
 		return answer, question.work.do(g.owners, answer.work)
 	}

@@ -107,7 +107,7 @@ func (l *lane) commitGroup(calls []*writeCall) {
 	switch {
 	case err == nil:
 		for i, c := range calls {
-			c.End(g.answers[i], nil)
+			c.End(g.answers[i], g.answers[i].err())
 		}
 	case errors.Is(err, store.ErrDamaged) && len(calls) > 1:
 		for i := range calls {

@@ -74,7 +74,11 @@ func (s *Store) loadAll(calls []*loadCall) {
 	}
 	for _, c := range calls {
 		n := len(c.Question.reads)
-		c.End(l.results[:n:n], nil)
+		if l.before.Behind(c.Question.seen) {
+			c.End(nil, store.ErrBehind)
+		} else {
+			c.End(l.results[:n:n], nil)
+		}
 		l.results = l.results[n:]
 	}
 }
@@ -86,6 +90,7 @@ type loading struct {
 	calls   []*loadCall
 	reads   []*runtimev1.LoadRequest_Read
 	results []*runtimev1.LoadResponse_Result
+	before  standing
 	now     time.Time
 }
 
@@ -114,7 +119,11 @@ func (l *loading) fence(ctx context.Context, t *transaction) error {
 	b := beginRead()
 	owners := queueFence(b, findShards, sorted(fences, shardKey.compare))
 	b.Queue(readClock).QueryRow(l.store.scanClock(&l.now))
+	b.Queue(l.store.readCluster).QueryRow(scanCluster(&l.before))
 	if err := t.send(ctx, b); err != nil {
+		return err
+	}
+	if err := l.store.complete(ctx, t, &l.before); err != nil {
 		return err
 	}
 	table, n := owners.table(), 0

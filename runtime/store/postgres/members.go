@@ -47,30 +47,33 @@ func (s shell) Change(ctx context.Context, transition func(*cluster.Table) (clus
 func (s shell) change(ctx context.Context, t *transaction, transition func(*cluster.Table) (cluster.Change, error)) (store.Counter, error) {
 	b := begin()
 	b.Queue(lockPlacement)
-	table, err := readTable(ctx, t, b)
+	table, now, err := s.readTable(ctx, t, b)
 	if err != nil {
 		return 0, err
 	}
 	change, err := transition(table)
-	if err != nil || !change.Durable() {
-		return table.Cluster.Counter, err
+	switch {
+	case err != nil || !change.Durable():
+		return now.Counter, err
+	case now.moved():
+		return 0, errMoved
 	}
 	write := &pgx.Batch{}
 	write.Queue(countPlacement)
-	if err := writeChange(write, table, change); err != nil {
+	if err := writeChange(write, table, now, change); err != nil {
 		return 0, err
 	}
 	if err := t.send(ctx, write); err != nil {
 		return 0, err
 	}
-	now, err := t.commit(ctx, &pgx.Batch{})
-	return now.Counter, err
+	after, err := t.commit(ctx, &pgx.Batch{})
+	return after.Counter, err
 }
 
 // Read implements cluster.Driver.
 func (s shell) Read(read func(*cluster.Table)) error {
 	return s.look(context.Background(), func(ctx context.Context, t *transaction) error {
-		table, err := readTable(ctx, t, beginRead())
+		table, _, err := s.readTable(ctx, t, beginRead())
 		if err == nil {
 			read(table)
 		}
@@ -102,9 +105,15 @@ func (s *Store) ask(ctx context.Context, what string, queries func(*pgx.Batch)) 
 }
 
 // Cluster implements store.Store.
-func (s *Store) Cluster(ctx context.Context) (now store.Cluster, err error) {
-	err = s.ask(ctx, "the identity of the cluster", func(b *pgx.Batch) { b.Queue(readCluster).QueryRow(scanCluster(&now)) })
-	return now, err
+func (s *Store) Cluster(ctx context.Context) (store.Cluster, error) {
+	var now standing
+	var branches []branch
+	err := s.ask(ctx, "the identity of the cluster", func(b *pgx.Batch) {
+		b.Queue(s.readCluster).QueryRow(scanCluster(&now))
+		b.Queue(readBranches).Query(each(scanBranch, &branches))
+	})
+	now.Branches = branchesOf(branches)
+	return now.Cluster, err
 }
 
 // Workers implements store.Members.
@@ -130,22 +139,22 @@ func (s *Store) Types(ctx context.Context) (types []store.Type, err error) {
 
 // Shards implements store.Placement.
 func (s *Store) Shards(ctx context.Context) (store.Placed, error) {
-	var now store.Cluster
+	var now standing
 	var shards []*runtimev1.Shard
 	err := s.ask(ctx, "the shards", func(b *pgx.Batch) {
-		b.Queue(readCluster).QueryRow(scanCluster(&now))
+		b.Queue(s.readCluster).QueryRow(scanCluster(&now))
 		b.Queue(readShards).Query(each(scanShard, &shards))
 	})
 	return store.Placed{Shards: shards, Counter: now.Counter}, err
 }
 
 // Placements implements store.Shared.
-func (s *Store) Placements(ctx context.Context) (uint64, error) {
-	var changes int64
+func (s *Store) Placements(ctx context.Context) (store.Placements, error) {
+	var changes, branch int64
 	err := s.ask(ctx, "the number of placements", func(b *pgx.Batch) {
-		b.Queue(readPlacement).QueryRow(func(row pgx.Row) error { return row.Scan(&changes) })
+		b.Queue(readPlacement).QueryRow(func(row pgx.Row) error { return row.Scan(&changes, &branch) })
 	})
-	return uint64(changes), err
+	return store.Placements{Branch: uint64(branch), Changes: uint64(changes)}, err
 }
 
 // Beat implements store.Members. It is durable like everything else: a renewal that was
@@ -203,13 +212,18 @@ func (s *Store) Forget(ctx context.Context, age time.Duration) (more bool, err e
 // sweep drops a bounded number of rows, and returns how many.
 func (s *Store) sweep(ctx context.Context, drop string, before time.Time) (n int64, err error) {
 	err = s.look(ctx, func(ctx context.Context, t *transaction) error {
+		var now standing
 		b := begin()
+		b.Queue(s.readCluster).QueryRow(scanCluster(&now))
 		b.Queue(drop, before.Unix(), forgetAtOnce).Exec(func(tag pgconn.CommandTag) error {
 			n = tag.RowsAffected()
 			return nil
 		})
 		if err := t.send(ctx, b); err != nil || n == 0 {
 			return err
+		}
+		if now.moved() {
+			return errMoved
 		}
 		_, err := t.commit(ctx, &pgx.Batch{})
 		return err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -73,9 +74,14 @@ type Store struct {
 	config Config
 	pool   *pgxpool.Pool
 	health *health
-	lanes  []*lane
-	loads  *queue.Queue[*loadCall]
-	seed   maphash.Seed
+	// readCluster reads the row of the cluster, and who is asked for it; branches are the last
+	// ones that were read.
+	readCluster string
+	branches    atomic.Pointer[[]store.Branch]
+
+	lanes []*lane
+	loads *queue.Queue[*loadCall]
+	seed  maphash.Seed
 
 	// work ends when the store has closed and nobody waits for an answer any more.
 	work    context.Context
@@ -128,6 +134,10 @@ func (s *Store) connect(ctx context.Context) error {
 		return err
 	}
 	s.pool = pool
+	if err := s.beginHistory(ctx); err != nil {
+		pool.Close()
+		return err
+	}
 	return nil
 }
 
@@ -157,13 +167,33 @@ func (s *Store) laneOf(worker string) *lane {
 
 // Commit implements store.Records.
 func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
+	return requester{Store: s}.Commit(ctx, worker, records)
+}
+
+// Load implements store.Records.
+func (s *Store) Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error) {
+	return requester{Store: s}.Load(ctx, worker, reads)
+}
+
+// After implements store.Checked.
+func (s *Store) After(seen store.Point) store.Requests { return requester{s, seen} }
+
+// requester is the store for who has seen a point.
+type requester struct {
+	*Store
+
+	seen store.Point
+}
+
+// Commit implements store.Requests.
+func (s requester) Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
 	if err := store.CheckRecords(records); err != nil {
 		return nil, store.Moved{}, err
 	}
 	if err := checkTexts(records); err != nil {
 		return nil, store.Moved{}, err
 	}
-	answer, err := queue.Ask(ctx, s.laneOf(worker).queue, write{worker: worker, records: records})
+	answer, err := queue.Ask(ctx, s.laneOf(worker).queue, write{worker: worker, seen: s.seen, records: records})
 	if err != nil || !answer.work.Cut() {
 		return answer.results, answer.moved(), err
 	}
@@ -178,9 +208,9 @@ func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.
 	return answer.results, answer.moved().And(moved), nil
 }
 
-// Load implements store.Records.
-func (s *Store) Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error) {
-	return queue.Ask(ctx, s.loads, load{worker: worker, reads: reads})
+// Load implements store.Requests.
+func (s requester) Load(ctx context.Context, worker string, reads []*runtimev1.LoadRequest_Read) ([]*runtimev1.LoadResponse_Result, error) {
+	return queue.Ask(ctx, s.loads, load{worker: worker, seen: s.seen, reads: reads})
 }
 
 // now is the clock of a test, or that of this machine where no other one is at hand.
@@ -223,6 +253,7 @@ func (g *gate) close() {
 func (g *gate) wait() { g.running.Wait() }
 
 var (
-	_ store.Store  = (*Store)(nil)
-	_ store.Shared = (*Store)(nil)
+	_ store.Store   = (*Store)(nil)
+	_ store.Shared  = (*Store)(nil)
+	_ store.Checked = (*Store)(nil)
 )

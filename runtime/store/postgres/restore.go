@@ -22,7 +22,7 @@ const (
 	holdsAnything = `SELECT EXISTS (SELECT 1 FROM francis.types) OR EXISTS (SELECT 1 FROM francis.actors) OR EXISTS (SELECT 1 FROM francis.keys)
 		OR EXISTS (SELECT 1 FROM francis.tasks) OR EXISTS (SELECT 1 FROM francis.dead)`
 	dropAll    = `TRUNCATE francis.workers, francis.types, francis.shards, francis.actors, francis.keys, francis.tasks, francis.dead`
-	setCluster = `UPDATE francis.cluster SET id = $1, generation = $2, counter = $3, checksum = $4`
+	setCluster = `UPDATE francis.cluster SET id = $1, generation = $2, counter = $3, branch = 0, server = '', checksum = $4`
 )
 
 // Restore implements store.Archive. Workers that live are those whose beat moves within
@@ -38,9 +38,13 @@ type restorer struct {
 	cluster store.Cluster
 }
 
-// queueCluster adds the statement to a batch that writes the cluster.
+// queueCluster adds the statements to a batch that write the cluster, without a branch: one
+// begins with the first change after the restoration.
 func queueCluster(b *pgx.Batch, now store.Cluster) {
-	b.Queue(setCluster, now.ID, int64(now.Generation), int64(now.Counter), int64(sumCluster(now)))
+	row := standing{Cluster: now}
+	b.Queue(countPlacement)
+	b.Queue(dropBranches)
+	b.Queue(setCluster, now.ID, int64(now.Generation), int64(now.Counter), int64(row.sum()))
 }
 
 // transact runs a body that fills a batch, and commits it.
@@ -63,14 +67,14 @@ func (r *restorer) Begin(ctx context.Context, header *backupv1.Header) error {
 		return err
 	}
 	return r.transact(ctx, func(ctx context.Context, t *transaction, b *pgx.Batch) error {
-		var have store.Cluster
+		var have standing
 		var now []cluster.Member
 		var full bool
 		look := begin()
 		look.Queue(lockPlacement)
 		look.Queue(readWorkers).Query(each(scanMember, &now))
 		look.Queue(holdsAnything).QueryRow(func(row pgx.Row) error { return row.Scan(&full) })
-		look.Queue(readCluster).QueryRow(scanAnyCluster(&have))
+		look.Queue(r.store.readCluster).QueryRow(scanAnyCluster(&have))
 		if err := t.send(ctx, look); err != nil {
 			return err
 		}
@@ -80,7 +84,7 @@ func (r *restorer) Begin(ctx context.Context, header *backupv1.Header) error {
 		case full && have.ID != "" && !r.replace:
 			return store.ErrNotEmpty
 		}
-		r.cluster = cluster.Restored(header, have)
+		r.cluster = cluster.Restored(header, have.Cluster)
 		b.Queue(dropAll)
 		queueCluster(b, cluster.Unfinished(r.cluster))
 		return nil
@@ -152,10 +156,10 @@ func (r *restorer) Add(ctx context.Context, rows []*backupv1.Record) error {
 
 // stay begins a transaction that nobody else's restoration comes between.
 func (r *restorer) stay(ctx context.Context, t *transaction) error {
-	var have store.Cluster
+	var have standing
 	b := begin()
 	b.Queue(lockPlacement)
-	b.Queue(readCluster).QueryRow(scanAnyCluster(&have))
+	b.Queue(r.store.readCluster).QueryRow(scanAnyCluster(&have))
 	if err := t.send(ctx, b); err != nil {
 		return err
 	}
@@ -251,7 +255,7 @@ func (r *restorer) End(ctx context.Context, types []store.Type) (store.Cluster, 
 		if err := r.stay(ctx, t); err != nil {
 			return err
 		}
-		if err := writeChange(b, cluster.NewTable(cluster.Unfinished(r.cluster)), change); err != nil {
+		if err := writeChange(b, cluster.NewTable(cluster.Unfinished(r.cluster)), nil, change); err != nil {
 			return err
 		}
 		queueCluster(b, now)

@@ -129,8 +129,8 @@ func migrateOne(ctx context.Context, tx pgx.Tx, migrations []string) (more bool,
 		return false, fmt.Errorf("migration %d: %w", number+1, err)
 	}
 	if number == 0 {
-		identity := store.Cluster{ID: rand.Text(), Generation: 1}
-		if _, err := tx.Exec(ctx, foundCluster, identity.ID, int64(sumCluster(identity))); err != nil {
+		first := standing{Cluster: store.Cluster{ID: rand.Text(), Generation: 1}}
+		if _, err := tx.Exec(ctx, foundCluster, first.ID, int64(first.sum())); err != nil {
 			return false, err
 		}
 	}

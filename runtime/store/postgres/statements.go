@@ -100,10 +100,9 @@ func (g *group) read(ctx context.Context, t *transaction) error {
 	g.shelf.lock(b, refs)
 	g.shelf.lockOf(b, deleted)
 	b.Queue(readClock).QueryRow(g.store.scanClock(&g.now))
+	b.Queue(g.store.readCluster).QueryRow(scanCluster(&g.before))
 	if g.counts = len(refs)+len(deleted) > 0; g.counts {
-		b.Queue(countOne).QueryRow(scanCluster(&g.before))
-	} else {
-		b.Queue(readCluster).QueryRow(scanCluster(&g.before))
+		b.Queue(countOne).QueryRow(scanCounted(&g.before))
 	}
 	if err := t.send(ctx, b); err != nil {
 		return err
@@ -112,7 +111,7 @@ func (g *group) read(ctx context.Context, t *transaction) error {
 		g.before.Counter-- // as it was before the group
 	}
 	g.owners = owners.table()
-	return nil
+	return g.store.complete(ctx, t, &g.before)
 }
 
 func (s *Store) fenceStatement() string {

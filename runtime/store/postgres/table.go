@@ -14,16 +14,15 @@ import (
 )
 
 const (
-	// clusterColumns are what scanCluster takes.
-	clusterColumns = `id, generation, counter, checksum`
-	readCluster    = `SELECT ` + clusterColumns + ` FROM francis.cluster`
+	// clusterColumns are what scanCluster takes, and who is asked for them behind.
+	clusterColumns = `id, generation, counter, branch, server, checksum`
 	countOne       = `UPDATE francis.cluster SET counter = counter + 1 RETURNING ` + clusterColumns
 	regenerate     = `UPDATE francis.cluster SET generation = $1, counter = $2, checksum = $3`
 	foundCluster   = `INSERT INTO francis.cluster (one, id, generation, counter, checksum) VALUES (1, $1, 1, 0, $2)`
 
 	lockPlacement  = `SELECT changes FROM francis.placement FOR UPDATE`
 	countPlacement = `UPDATE francis.placement SET changes = changes + 1`
-	readPlacement  = `SELECT changes FROM francis.placement`
+	readPlacement  = `SELECT p.changes, c.branch FROM francis.placement p, francis.cluster c`
 
 	readWorkers = `SELECT id, died, beat, worker, checksum FROM francis.workers ORDER BY id`
 	readTypes   = `SELECT name, shards, type, checksum FROM francis.types ORDER BY name`
@@ -44,19 +43,25 @@ const (
 	beatWorker = `UPDATE francis.workers SET beat = beat + 1 WHERE id = $1 AND died = 0`
 )
 
-func sumCluster(c store.Cluster) uint64 {
-	var sum store.Sum
-	sum.String(c.ID)
-	sum.Uint(c.Generation)
-	return sum.Value()
-}
-
 // errRow is a row that does not fit its checksum.
 var errRow = fmt.Errorf("%w: a row does not fit its checksum", store.ErrDamaged)
 
 // scanCluster reads the row of the cluster, which has no id while a backup is restored.
-func scanCluster(into *store.Cluster) func(pgx.Row) error {
-	scan := scanAnyCluster(into)
+func scanCluster(into *standing) func(pgx.Row) error {
+	return finished(into, scanAnyCluster(into))
+}
+
+// scanAnyCluster reads it also while a backup is restored.
+func scanAnyCluster(into *standing) func(pgx.Row) error {
+	return func(row pgx.Row) error { return scanStanding(row, into, &into.here) }
+}
+
+// scanCounted reads it after it was counted.
+func scanCounted(into *standing) func(pgx.Row) error {
+	return finished(into, func(row pgx.Row) error { return scanStanding(row, into) })
+}
+
+func finished(into *standing, scan func(pgx.Row) error) func(pgx.Row) error {
 	return func(row pgx.Row) error {
 		err := scan(row)
 		if err == nil && into.ID == "" {
@@ -66,17 +71,14 @@ func scanCluster(into *store.Cluster) func(pgx.Row) error {
 	}
 }
 
-// scanAnyCluster reads it also while a backup is restored.
-func scanAnyCluster(into *store.Cluster) func(pgx.Row) error {
-	return func(row pgx.Row) error {
-		var generation, counter, checksum int64
-		err := row.Scan(&into.ID, &generation, &counter, &checksum)
-		into.Generation, into.Counter = uint64(generation), store.Counter(counter)
-		if err == nil && uint64(checksum) != sumCluster(*into) {
-			return errRow
-		}
-		return err
+func scanStanding(row pgx.Row, into *standing, more ...any) error {
+	var generation, counter, branch, checksum int64
+	err := row.Scan(append([]any{&into.ID, &generation, &counter, &branch, &into.server, &checksum}, more...)...)
+	into.Generation, into.Counter, into.branch = uint64(generation), store.Counter(counter), uint64(branch)
+	if err == nil && uint64(checksum) != into.sum() {
+		return errRow
 	}
+	return err
 }
 
 // each reads all rows of a query.
@@ -144,22 +146,26 @@ func scanShardAnd(row pgx.Row, more ...any) (*runtimev1.Shard, error) {
 }
 
 // readTable reads the whole cluster table. The batch begins the transaction.
-func readTable(ctx context.Context, t *transaction, b *pgx.Batch) (*cluster.Table, error) {
-	var now store.Cluster
+func (s *Store) readTable(ctx context.Context, t *transaction, b *pgx.Batch) (*cluster.Table, *standing, error) {
+	var now standing
 	var rows cluster.Change
+	var branches []branch
 	b.Queue(readWorkers).Query(each(scanMember, &rows.Members))
 	b.Queue(readTypes).Query(each(scanType, &rows.Types))
 	b.Queue(readShards).Query(each(scanShard, &rows.Shards))
-	b.Queue(readCluster).QueryRow(scanCluster(&now))
+	b.Queue(s.readCluster).QueryRow(scanCluster(&now))
+	b.Queue(readBranches).Query(each(scanBranch, &branches))
 	if err := t.send(ctx, b); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return cluster.Restore(now, rows)
+	now.Branches = branchesOf(branches)
+	table, err := cluster.Restore(now.Cluster, rows)
+	return table, &now, err
 }
 
 // writeChange adds the rows of a change to a batch, in the order of locks: shards first.
-// Before is the table that it changes.
-func writeChange(b *pgx.Batch, before *cluster.Table, change cluster.Change) error {
+// Before is the table that it changes, and now the row of the cluster.
+func writeChange(b *pgx.Batch, before *cluster.Table, now *standing, change cluster.Change) error {
 	if len(change.Shards) > 0 {
 		b.Queue(writeShards, shardArrays(change.Shards)...)
 	}
@@ -180,7 +186,9 @@ func writeChange(b *pgx.Batch, before *cluster.Table, change cluster.Change) err
 		b.Queue(dropWorkers, change.Forgotten)
 	}
 	if g := change.Generation; g != nil {
-		b.Queue(regenerate, int64(g.Generation), int64(g.Counter), int64(sumCluster(*g)))
+		next := *now
+		next.Cluster = *g
+		b.Queue(regenerate, int64(g.Generation), int64(g.Counter), int64(next.sum()))
 	}
 	return nil
 }

@@ -277,13 +277,18 @@ func (c *taskColumns) keys() []any { return []any{c.types, c.ids, c.kinds, c.nam
 func (c *taskColumns) all() []any { return append(c.keys(), c.dues, c.sums, c.tasks) }
 
 // workOn lets a call change tasks in the transaction of a group.
-func (s *Store) workOn(ctx context.Context, worker string, w work) (store.Moved, error) {
-	answer, err := queue.Ask(ctx, s.laneOf(worker).queue, write{work: &w})
+func (s *Store) workOn(ctx context.Context, w write) (store.Moved, error) {
+	answer, err := queue.Ask(ctx, s.laneOf(w.worker).queue, w)
 	return answer.moved(), err
 }
 
 // Change implements store.Tasks.
 func (s *Store) Change(ctx context.Context, changes []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, store.Moved, error) {
+	return requester{Store: s}.Change(ctx, changes)
+}
+
+// Change implements store.Requests.
+func (s requester) Change(ctx context.Context, changes []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, store.Moved, error) {
 	if err := store.CheckChanges(changes); err != nil {
 		return nil, store.Moved{}, err
 	}
@@ -293,10 +298,10 @@ func (s *Store) Change(ctx context.Context, changes []*runtimev1.TaskChange) ([]
 		}
 	}
 	var results []runtimev1.ChangeResponse_Result
-	moved, err := s.workOn(ctx, "", work{refs: refsOfChanges(changes), bytes: requests(changes), do: func(_ *cluster.Table, w *tasks.Work) (err error) {
+	moved, err := s.workOn(ctx, write{seen: s.seen, work: &work{refs: refsOfChanges(changes), bytes: requests(changes), do: func(_ *cluster.Table, w *tasks.Work) (err error) {
 		results, err = w.Changes(changes)
 		return err
-	}})
+	}}})
 	if err != nil { // the lane may still be at it
 		return nil, store.Moved{}, err
 	}
@@ -322,7 +327,7 @@ func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtim
 		verdicts, err = w.Settle(owners, worker, settlements)
 		return err
 	}
-	moved, err := s.workOn(ctx, worker, w)
+	moved, err := s.workOn(ctx, write{worker: worker, work: &w})
 	if err != nil { // the lane may still be at it
 		return nil, store.Moved{}, err
 	}
@@ -368,7 +373,7 @@ func (s *Store) strand(ctx context.Context, out []*runtimev1.Completion) ([]*run
 		}
 		w.refs = append(w.refs, tasks.Ref{TaskKey: store.KeyOf(c.GetKey())})
 	}
-	moved, err := s.workOn(ctx, "", w)
+	moved, err := s.workOn(ctx, write{work: &w})
 	if err != nil { // the lane may still be at it
 		return nil, store.Moved{}, err
 	}

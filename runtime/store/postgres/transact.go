@@ -56,10 +56,13 @@ func (t *transaction) send(ctx context.Context, b *pgx.Batch) error {
 }
 
 // commit makes the last round trip: what is in the batch, one more on the counter, and the
-// commit. It returns the cluster after it.
-func (t *transaction) commit(ctx context.Context, b *pgx.Batch) (now store.Cluster, err error) {
-	b.Queue(countOne).QueryRow(scanCluster(&now))
-	return now, t.commitCounted(ctx, b)
+// commit. It returns where the history is after it. Before, the transaction has made sure
+// that the history has not moved.
+func (t *transaction) commit(ctx context.Context, b *pgx.Batch) (store.Point, error) {
+	var now standing
+	b.Queue(countOne).QueryRow(scanCounted(&now))
+	err := t.commitCounted(ctx, b)
+	return now.counted(), err
 }
 
 // commitCounted is commit for who has counted before.
@@ -73,11 +76,16 @@ func (t *transaction) commitCounted(ctx context.Context, b *pgx.Batch) error {
 }
 
 // transact runs a body in a transaction, from its first statement to its commit, and
-// repeats it as a whole while others are in its way. A body that returns without a commit
-// has changed nothing.
+// repeats it as a whole while others are in its way, and when a branch has to begin before
+// it. A body that returns without a commit has changed nothing.
 func (s *Store) transact(ctx context.Context, body func(context.Context, *transaction) error) error {
 	for began, tries := time.Now(), 0; ; tries++ {
 		sent, err := s.attempt(ctx, body)
+		if errors.Is(err, errMoved) {
+			if err = s.branch(ctx, (*standing).moved); err == nil {
+				continue
+			}
+		}
 		patience := time.Duration(0)
 		switch {
 		case errors.Is(err, errConflict):
