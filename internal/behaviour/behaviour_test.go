@@ -32,6 +32,7 @@ func TestBehaviour(t *testing.T) {
 		cluster("one worker, memory", "{type: memory}", false),
 		cluster("one worker, SQLite", `{type: sqlite, connectionString: "%FILE%"}`, false),
 		cluster("two workers, memory", "{type: memory}", true),
+		client,
 	} {
 		t.Run(topology.Name, func(t *testing.T) {
 			t.Parallel()
@@ -138,6 +139,36 @@ func cluster(name, provider string, forwards bool) behaviour.Topology {
 			return host
 		},
 	}
+}
+
+// client is a runtime with a worker that hosts the actors; the calls come from a client.
+var client = behaviour.Topology{
+	Name:     "client, memory",
+	Test:     realTime,
+	Forwards: true,
+	Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
+		address, ca := startRuntime(t, "{type: memory}")
+		startWorker(t, address, ca, register)
+		return dial(t, address, ca)
+	},
+}
+
+// dial returns a client that is closed when the test ends.
+func dial(t testing.TB, address string, ca []byte) *remote.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	client, err := remote.Dial(ctx,
+		remote.WithRuntimeAddresses(address), remote.WithHostBootstrapPSK([]byte(hostPSK)), remote.WithPinnedCA(ca), remote.WithLogger(quiet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return client
 }
 
 const (

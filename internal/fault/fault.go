@@ -183,6 +183,11 @@ func ShuttingDown() *connect.Error {
 	}, "the host is shutting down")
 }
 
+// Closed is the error of a call through a client that was closed.
+func Closed() *connect.Error {
+	return refused(connect.CodeFailedPrecondition, francisv1.Reason_REASON_SHUTTING_DOWN, "the client is closed; dial again")
+}
+
 // TooLarge is the error of a message, state or metadata over its limit.
 func TooLarge(what string, size, limit int) *connect.Error {
 	return refused(connect.CodeResourceExhausted, francisv1.Reason_REASON_TOO_LARGE,

@@ -58,6 +58,8 @@ type cluster struct {
 	cfg     *config.Config
 	runtime *serve.Runtime
 	host    *remote.Host
+	// stop ends the runtime before the test does.
+	stop context.CancelFunc
 	// honest is the honest worker as the table lists it.
 	honest *runtimev1.Worker
 }
@@ -80,12 +82,7 @@ lease: 60s
 
 func startCluster(t testing.TB) *cluster {
 	t.Helper()
-	c := &cluster{t: t, cfg: newConfig(t, runtimePSK)}
-	var err error
-	if c.runtime, err = serve.New(c.cfg, quiet); err != nil {
-		t.Fatal(err)
-	}
-	inBackground(t, c.runtime.Run)
+	c := startRuntime(t)
 	c.host = c.startHost()
 	workers, err := c.runtime.Workers(t.Context())
 	if err != nil || len(workers) != 1 {
@@ -95,7 +92,25 @@ func startCluster(t testing.TB) *cluster {
 	return c
 }
 
+// startRuntime starts a cluster without workers.
+func startRuntime(t testing.TB) *cluster {
+	t.Helper()
+	c := &cluster{t: t, cfg: newConfig(t, runtimePSK)}
+	var err error
+	if c.runtime, err = serve.New(c.cfg, quiet); err != nil {
+		t.Fatal(err)
+	}
+	c.stop = inBackground(t, c.runtime.Run)
+	return c
+}
+
 func (c *cluster) startHost() *remote.Host {
+	c.t.Helper()
+	return c.startHostOf(newCounter)
+}
+
+// startHostOf starts a worker with the counters that a constructor makes.
+func (c *cluster) startHostOf(newCounter func(context.Context, *myactorv1francis.MyActorActivation) (myactorv1francis.MyActor, error)) *remote.Host {
 	c.t.Helper()
 	host := c.newHost()
 	if err := myactorv1francis.RegisterMyActor(host, newCounter); err != nil {
@@ -129,8 +144,8 @@ func (c *cluster) join(host *remote.Host) *remote.Host {
 	return host
 }
 
-// inBackground runs a part until the test ends.
-func inBackground(t testing.TB, run func(context.Context) error) {
+// inBackground runs a part until the test ends, or until it is stopped.
+func inBackground(t testing.TB, run func(context.Context) error) (stop context.CancelFunc) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -141,6 +156,7 @@ func inBackground(t testing.TB, run func(context.Context) error) {
 			t.Error(err)
 		}
 	})
+	return stop
 }
 
 func (c *cluster) address() string { return c.runtime.Address().String() }

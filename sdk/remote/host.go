@@ -38,7 +38,7 @@ var _ sdk.Host = (*Host)(nil)
 // NewHost returns a worker that has not joined yet: register the actors that it
 // serves, and run it. It fails when the options contradict each other.
 func NewHost(opts ...Option) (*Host, error) {
-	cfg, err := newConfig(opts)
+	cfg, err := hostConfig(opts)
 	if err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}

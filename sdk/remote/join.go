@@ -17,16 +17,25 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
-// join joins through the first runtime that takes it. A worker that starts and meets
+// applicant is who wants to join.
+type applicant struct {
+	join.Request
+
+	// known is true for one that was a member before.
+	known bool
+}
+
+// join joins through the first runtime that takes the applicant. One that starts and meets
 // nobody but strangers has a wrong pin or wrong addresses, which does not pass; one that
 // was a member knows that they were right, and tries again.
-func (h *Host) join(ctx context.Context) (*member.Membership, error) {
+func (c *config) join(ctx context.Context, who applicant) (*join.Membership, error) {
 	var errs []error
-	strangers := h.worker.Member.Holder() == nil
-	for _, address := range h.cfg.runtimes {
-		joined, err := h.joinThrough(ctx, address)
+	strangers := !who.known
+	who.Trust, who.Secret = c.trust, c.secret
+	for _, who.Runtime = range c.runtimes {
+		joined, err := c.joinThrough(ctx, who.Request)
 		if err == nil {
-			return h.membership(joined), nil
+			return joined, nil
 		}
 		if member.Permanent(err) {
 			return nil, err // another one would say the same
@@ -45,38 +54,53 @@ func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 const joinPatience = 5 * time.Second
 
 // joinThrough joins through one runtime. Where there are others, it has not all the time.
-func (h *Host) joinThrough(ctx context.Context, address string) (*join.Membership, error) {
-	if len(h.cfg.runtimes) > 1 {
+func (c *config) joinThrough(ctx context.Context, who join.Request) (*join.Membership, error) {
+	if len(c.runtimes) > 1 {
 		patient, cancel := context.WithTimeout(ctx, joinPatience)
 		defer cancel()
 		ctx = patient
 	}
-	return join.Join(ctx, join.Request{
-		Runtime: address, Trust: h.cfg.trust, Secret: h.cfg.secret, Role: pki.RoleWorker,
-		Address: h.address, Types: h.worker.Host.TypeNames(),
-	})
+	return join.Join(ctx, who)
 }
 
-// membership connects a worker that has joined to the runtimes, of which it uses one at a
-// time. A connection that is silent is given up within 0.6 of the lease, so that the lease
-// outlives it.
-func (h *Host) membership(joined *join.Membership) *member.Membership {
+// way is how a member that has joined reaches the runtimes, of which it uses one at a time.
+type way struct {
+	runtimes  *runtimes
+	transport *member.Transport
+	client    *connect.Client
+}
+
+// wayOf is that of a member. A connection that is silent is given up within 0.6 of a lease,
+// so that the lease outlives it.
+func (c *config) wayOf(joined *join.Membership) way {
 	ping := min(lease.Interval(joined.Lease), pingAfter)
-	runtimes := &runtimes{addresses: h.cfg.runtimes, patience: ping, open: func(ctx context.Context, address string) (net.Conn, error) {
+	runtimes := &runtimes{addresses: c.runtimes, patience: ping, open: func(ctx context.Context, address string) (net.Conn, error) {
 		return member.Dial(ctx, address, joined.Holder.DialRuntime())
 	}}
 	transport := member.NewTransport(joined.Holder, ping, runtimes.dial)
-	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://runtime",
-		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(0)))
+	return way{runtimes, transport, connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: transport}, "https://runtime",
+		connecthttp.WithCompressors(), connecthttp.WithReadMaxBytes(0)))}
+}
+
+// join makes the host a worker.
+func (h *Host) join(ctx context.Context) (*member.Membership, error) {
+	joined, err := h.cfg.join(ctx, applicant{
+		Request: join.Request{Role: pki.RoleWorker, Address: h.address, Types: h.worker.Host.TypeNames()},
+		known:   h.worker.Member.Holder() != nil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	way := h.cfg.wayOf(joined)
 	life, end := context.WithCancel(context.Background())
-	line := member.NewLine(life, joined.Holder, transport, runtimev1connect.NewLinkServiceClient(client).Link)
+	line := member.NewLine(life, joined.Holder, way.transport, runtimev1connect.NewLinkServiceClient(way.client).Link)
 	return &member.Membership{
 		Worker: joined.ID, Holder: joined.Holder, Lease: joined.Lease,
-		Runtime: linkedRuntime{runtimev1connect.NewWorkerServiceClient(client), line},
-		Leave:   runtimes.leave,
+		Runtime: linkedRuntime{runtimev1connect.NewWorkerServiceClient(way.client), line},
+		Leave:   way.runtimes.leave,
 		Close: func() {
 			end()
-			transport.CloseIdleConnections()
+			way.transport.CloseIdleConnections()
 		},
-	}
+	}, nil
 }

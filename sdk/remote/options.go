@@ -17,9 +17,31 @@ import (
 )
 
 // Option is a setting of a host.
-type Option func(*config)
+type Option interface {
+	applyToHost(c *config)
+}
 
-// config are the settings of a host.
+// ClientOption is a setting of a client.
+type ClientOption interface {
+	applyToClient(c *config)
+}
+
+// MemberOption works for a host and for a client.
+type MemberOption interface {
+	Option
+	ClientOption
+}
+
+type hostOption func(c *config)
+
+func (o hostOption) applyToHost(c *config) { o(c) }
+
+type memberOption func(c *config)
+
+func (o memberOption) applyToHost(c *config)   { o(c) }
+func (o memberOption) applyToClient(c *config) { o(c) }
+
+// config are the settings of a host or a client.
 type config struct {
 	address  string
 	bind     string
@@ -37,40 +59,57 @@ type config struct {
 
 // WithAddress sets where other workers reach this one, "host:port"; port 0 takes a
 // free one. Required.
-func WithAddress(address string) Option { return func(c *config) { c.address = address } }
+func WithAddress(address string) Option {
+	return hostOption(func(c *config) { c.address = address })
+}
 
 // WithBind sets where the host listens for other workers, where that differs from
 // its address. Default: the address.
-func WithBind(address string) Option { return func(c *config) { c.bind = address } }
-
-// WithRuntimeAddresses names the runtimes, "host:port" each. The host uses one of them, and
-// the next one as soon as that says nothing or does not renew the lease. Required.
-func WithRuntimeAddresses(addresses ...string) Option {
-	return func(c *config) { c.runtimes = slices.Clone(addresses) }
+func WithBind(address string) Option {
+	return hostOption(func(c *config) { c.bind = address })
 }
 
-// WithHostBootstrapPSK sets the secret by which the host joins: the bootstrap.hostPSK
-// of the runtime. Required.
-func WithHostBootstrapPSK(psk []byte) Option { return func(c *config) { c.psk = psk } }
+// WithRuntimeAddresses names the runtimes, "host:port" each. One of them is used, and the
+// next one as soon as that says nothing or does not renew the lease. Required.
+func WithRuntimeAddresses(addresses ...string) MemberOption {
+	return memberOption(func(c *config) { c.runtimes = slices.Clone(addresses) })
+}
 
-// WithPinnedCA makes the host join only a runtime of this cluster: pem is what
+// WithHostBootstrapPSK sets the secret by which a host or a client joins: the
+// bootstrap.hostPSK of the runtime. Required.
+func WithHostBootstrapPSK(psk []byte) MemberOption {
+	return memberOption(func(c *config) { c.psk = psk })
+}
+
+// WithPinnedCA makes a host or a client join only a runtime of this cluster: pem is what
 // "runtime print-ca" prints.
-func WithPinnedCA(pem []byte) Option { return func(c *config) { c.caPEM = pem } }
+func WithPinnedCA(pem []byte) MemberOption {
+	return memberOption(func(c *config) { c.caPEM = pem })
+}
 
-// WithUnsafeNoPinnedCA makes the host trust the runtime that answers first, provided
-// it knows the bootstrap secret. Who can intercept the first connection can try to
+// WithUnsafeNoPinnedCA makes a host or a client trust the runtime that answers first,
+// provided it knows the bootstrap secret. Who can intercept the first connection can try to
 // guess a weak secret from it; pin the CA in production.
-func WithUnsafeNoPinnedCA() Option { return func(c *config) { c.unsafe = true } }
+func WithUnsafeNoPinnedCA() MemberOption {
+	return memberOption(func(c *config) { c.unsafe = true })
+}
 
 // WithShutdownGracePeriod sets how long Run takes at most to hand the actors over
 // when its context ends. Default: 30 seconds.
-func WithShutdownGracePeriod(d time.Duration) Option { return func(c *config) { c.grace = d } }
+func WithShutdownGracePeriod(d time.Duration) Option {
+	return hostOption(func(c *config) { c.grace = d })
+}
 
-// WithLimits bounds what the host takes on. Default: as [sdk.Limits] says.
-func WithLimits(limits sdk.Limits) Option { return func(c *config) { c.limits = limits } }
+// WithLimits bounds what a host takes on and what a client sends. Default: as [sdk.Limits]
+// says.
+func WithLimits(limits sdk.Limits) MemberOption {
+	return memberOption(func(c *config) { c.limits = limits })
+}
 
-// WithLogger sets where the host logs. Default: slog.Default().
-func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
+// WithLogger sets where a host or a client logs. Default: slog.Default().
+func WithLogger(logger *slog.Logger) MemberOption {
+	return memberOption(func(c *config) { c.logger = logger })
+}
 
 // Variables of the environment that [FromEnv] reads; "runtime dev" sets them.
 const (
@@ -82,9 +121,9 @@ const (
 
 // FromEnv takes over the settings of the environment: FRANCIS_WORKER_ADDRESS,
 // FRANCIS_RUNTIME_ADDRESSES (separated by commas), FRANCIS_HOST_PSK and
-// FRANCIS_CA_PEM. What is not set stays as other options say.
-func FromEnv() Option {
-	return func(c *config) {
+// FRANCIS_CA_PEM. What is not set stays as other options say. A client has no address.
+func FromEnv() MemberOption {
+	return memberOption(func(c *config) {
 		if v := os.Getenv(EnvWorkerAddress); v != "" {
 			c.address = v
 		}
@@ -97,13 +136,14 @@ func FromEnv() Option {
 		if v := os.Getenv(EnvCA); v != "" {
 			c.caPEM, c.unsafe = []byte(v), false
 		}
-	}
+	})
 }
 
-func newConfig(opts []Option) (config, error) {
+// hostConfig are the settings of a host.
+func hostConfig(opts []Option) (config, error) {
 	c := config{grace: limit.ShutdownGrace, logger: slog.Default()}
 	for _, opt := range opts {
-		opt(&c)
+		opt.applyToHost(&c)
 	}
 	if c.bind == "" {
 		c.bind = c.address
@@ -111,26 +151,56 @@ func newConfig(opts []Option) (config, error) {
 	if c.logger == nil {
 		c.logger = slog.Default()
 	}
-	return c, errors.Join(c.checkAddresses(), c.checkSecrets())
+	return c, errors.Join(c.checkAddress(), c.checkRuntimes(), c.checkGrace(), c.checkSecrets())
 }
 
-func (c *config) checkAddresses() error {
+// clientConfig are the settings of a client.
+func clientConfig(opts []ClientOption) (config, error) {
+	c := config{grace: limit.ShutdownGrace, logger: slog.Default()}
+	for _, opt := range opts {
+		opt.applyToClient(&c)
+	}
+	if c.logger == nil {
+		c.logger = slog.Default()
+	}
+	return c, errors.Join(c.checkRuntimes(), c.checkSecrets())
+}
+
+func (c *config) checkAddress() error {
 	if c.address == "" {
 		return errors.New("no address: other workers must reach this one; use WithAddress(\"host:port\")")
-	}
-	if len(c.runtimes) == 0 {
-		return errors.New("no runtime: use WithRuntimeAddresses(\"host:port\")")
 	}
 	if _, err := hostOf(c.bind); err != nil {
 		return err
 	}
-	for _, address := range append([]string{c.address}, c.runtimes...) {
-		if host, err := hostOf(address); err != nil {
+	return checkMachine(c.address)
+}
+
+func (c *config) checkRuntimes() error {
+	if len(c.runtimes) == 0 {
+		return errors.New("no runtime: use WithRuntimeAddresses(\"host:port\")")
+	}
+	for _, address := range c.runtimes {
+		if err := checkMachine(address); err != nil {
 			return err
-		} else if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			return fmt.Errorf("the address %q names no machine; give the one at which others reach it, and use WithBind to listen on all interfaces", address)
 		}
 	}
+	return nil
+}
+
+// checkMachine reports why nobody could dial an address.
+func checkMachine(address string) error {
+	host, err := hostOf(address)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return fmt.Errorf("the address %q names no machine; give the one at which others reach it, and use WithBind to listen on all interfaces", address)
+	}
+	return nil
+}
+
+func (c *config) checkGrace() error {
 	if c.grace < 0 {
 		return fmt.Errorf("the shutdown grace is %v; it cannot be negative", c.grace)
 	}

@@ -8,7 +8,6 @@ import (
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/placement"
-	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
@@ -28,7 +27,7 @@ func (m *Member) AwaitTable(ctx context.Context) error {
 	case <-m.ready:
 		return nil
 	case <-m.over:
-		return fault.ShuttingDown()
+		return m.ended()
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -49,7 +49,7 @@ func (m *Member) Drain(grace time.Duration) {
 	m.leaving = true
 	m.mu.Unlock()
 	s := m.session.Load()
-	if s == nil {
+	if s == nil || m.cfg.Client {
 		return
 	}
 	ends := time.Now().Add(grace)
@@ -68,8 +68,11 @@ func (m *Member) draining() bool {
 	return m.leaving
 }
 
-// leave ends the membership.
+// leave ends the membership. Nobody waits for a client.
 func (s *session) leave() {
+	if s.member.cfg.Client {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	if _, err := s.membership.Runtime.Leave(ctx, &runtimev1.LeaveRequest{}); err != nil {

@@ -1,4 +1,4 @@
-// Package member makes a host a worker of a cluster: it joins, keeps the lease,
+// Package member makes a host a worker or a client of a cluster: it joins, keeps the lease,
 // follows the table of shards, reaches the other workers, and hands shards over. It
 // implements [host.Cluster]; what a worker may do, when, and where an actor lives is
 // decided by the pure packages internal/core/lease and internal/core/placement,
@@ -7,6 +7,9 @@
 // A worker is a member for as long as its lease is renewed. When the runtime has
 // declared it dead it drops everything it holds and joins again, under a new id:
 // each such time is a [session].
+//
+// A client hosts nothing. It follows the table and reaches the workers, and has no lease:
+// so its session goes on while no runtime answers.
 package member
 
 import (
@@ -31,7 +34,10 @@ import (
 type Config struct {
 	// Join makes this process a member of the cluster, with a new id.
 	Join func(ctx context.Context) (*Membership, error)
-	// Announce says what the worker serves, and where.
+	// Client makes it a client: it neither announces, receives nor owns anything. It renews
+	// its certificate by joining again.
+	Client bool
+	// Announce says what the worker serves, and where. A client needs none.
 	Announce func() *runtimev1.AnnounceRequest
 	Logger   *slog.Logger
 	// Clock counts the lease. Default: boottime.SinceBoot, which goes on while the
@@ -41,13 +47,14 @@ type Config struct {
 
 // Membership is what joining gives.
 type Membership struct {
-	// Worker is the id.
+	// Worker is the id, also of a client.
 	Worker string
-	// Holder has the certificate of the worker; nil in one process with the runtime.
+	// Holder has the certificate; nil in one process with the runtime.
 	Holder *pki.Holder
-	// Lease is how long the first lease is, counted from before it was asked for.
+	// Lease is how long the first lease is, counted from before it was asked for. It means
+	// nothing to a client.
 	Lease time.Duration
-	// Runtime is the runtime, as this worker sees it.
+	// Runtime is the runtime, as this worker sees it. A client watches, changes and lists.
 	Runtime runtimev1connect.WorkerServiceClient
 	// Leave gives a runtime up that does not renew the lease, where there is another one;
 	// nil where there is none.
@@ -192,7 +199,11 @@ func (m *Member) join(ctx context.Context) (*session, error) {
 func (m *Member) begin(membership *Membership, asked time.Duration) *session {
 	s := newSession(m, membership, asked)
 	m.session.Store(s)
-	m.log.Info("joined the cluster", "worker", membership.Worker, "lease", membership.Lease)
+	if m.cfg.Client {
+		m.log.Info("joined the cluster as a client", "client", membership.Worker)
+	} else {
+		m.log.Info("joined the cluster", "worker", membership.Worker, "lease", membership.Lease)
+	}
 	m.wake()
 	return s
 }
@@ -245,12 +256,21 @@ func (m *Member) until(ctx context.Context, done func() bool) error {
 		select {
 		case <-changed:
 		case <-m.over:
-			return fault.ShuttingDown()
+			return m.ended()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
+// ended is what is told to calls once Run has returned. A worker's may succeed on another
+// one.
+func (m *Member) ended() error {
+	if m.cfg.Client {
+		return fault.Closed()
+	}
+	return fault.ShuttingDown()
+}
+
 // errNoSession is the failure of what needs the runtime while there is no session.
-var errNoSession = errors.New("the worker is no member of the cluster at present")
+var errNoSession = errors.New("this process is no member of the cluster at present")

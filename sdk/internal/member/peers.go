@@ -146,7 +146,7 @@ func (p *peers) get(worker string) (*peer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, fault.ShuttingDown()
+		return nil, p.member.ended()
 	}
 	have := p.clients[worker]
 	if have != nil && have.holder == holder && have.address == address {
@@ -199,12 +199,17 @@ func (p *peers) keep(table *placement.Table) {
 	})
 }
 
+// close lets the connections end with their last answers. Those of a client end at once:
+// its process goes on, and nothing shall be left of it.
 func (p *peers) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, peer := range p.clients {
 		peer.close()
+		if p.member.cfg.Client {
+			peer.part()
+		}
 	}
 	p.clients = nil
 }

@@ -55,6 +55,9 @@ func newSession(m *Member, membership *Membership, asked time.Duration) *session
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.lease = lease.NewHolder(asked, membership.Lease)
 	s.lapses.Store(int64(s.lease.Lapses()))
+	if m.cfg.Client {
+		s.lapses.Store(math.MaxInt64)
+	}
 	s.loads.send, s.commits.send = s.load, s.commit
 	s.loads.width, s.commits.width = inFlight, inFlight
 	s.changes.send, s.settlements.send = s.change, s.settle
@@ -65,16 +68,26 @@ func newSession(m *Member, membership *Membership, asked time.Duration) *session
 // run keeps the session until the worker is declared dead or ctx ends.
 func (s *session) run(ctx context.Context) {
 	defer context.AfterFunc(ctx, s.stop)()
-	var loops sync.WaitGroup
-	loops.Go(s.renew)
-	loops.Go(func() {
-		if s.announce() {
-			s.watch()
-		}
-	})
-	loops.Go(s.receive)
-	loops.Go(s.certify)
-	loops.Wait()
+	var running sync.WaitGroup
+	for _, loop := range s.loops() {
+		running.Go(loop)
+	}
+	running.Wait()
+}
+
+// loops are what keeps a session.
+func (s *session) loops() []func() {
+	if s.member.cfg.Client {
+		return []func(){s.watch, s.certify}
+	}
+	return []func(){s.renew, s.appear, s.receive, s.certify}
+}
+
+// appear makes the worker known, and follows the table from then on.
+func (s *session) appear() {
+	if s.announce() {
+		s.watch()
+	}
 }
 
 // active reports whether the worker may start something.
@@ -195,7 +208,7 @@ func (s *session) watch() {
 			s.die()
 		}
 		if err != nil {
-			deadline.Sleep(s.ctx, jitteredRetry())
+			s.unheard()
 			continue
 		}
 		cursor = change.GetCursor()
@@ -204,15 +217,24 @@ func (s *session) watch() {
 	}
 }
 
-// certify renews the certificate at half its life.
+// unheard waits before the table is asked for again. A client turns to another runtime; a
+// worker does that when its lease is not renewed.
+func (s *session) unheard() {
+	if s.member.cfg.Client && s.membership.Leave != nil && s.ctx.Err() == nil {
+		s.membership.Leave()
+	}
+	deadline.Sleep(s.ctx, jitteredRetry())
+}
+
+// certify renews the certificate at about half its life.
 func (s *session) certify() {
 	holder := s.membership.Holder
 	if holder == nil {
 		return
 	}
 	again := pauses{}
-	for deadline.Sleep(s.ctx, time.Until(holder.Certificate().RenewAt(rand.Float64()))) {
-		err := s.certifyOnce(holder)
+	for s.sleepUntil(holder.Certificate().RenewAt(rand.Float64())) {
+		err := s.certified(holder)
 		if err == nil {
 			again = pauses{}
 			continue
@@ -224,7 +246,35 @@ func (s *session) certify() {
 	}
 }
 
-func (s *session) certifyOnce(holder *pki.Holder) error {
+// sleepUntil sleeps until a time of the machine's clock, or the end of the session, which
+// it reports as false. It looks at that clock again and again: timers stand still while the
+// machine is suspended, and certificates do not.
+func (s *session) sleepUntil(at time.Time) bool {
+	for left := time.Until(at); left > 0; left = time.Until(at) {
+		if !deadline.Sleep(s.ctx, min(left, time.Minute)) {
+			return false
+		}
+	}
+	return s.ctx.Err() == nil
+}
+
+// certified gives the holder a new certificate. A client joins for it: whoever has no more
+// than its certificate cannot renew that.
+func (s *session) certified(holder *pki.Holder) error {
+	if !s.member.cfg.Client {
+		return s.certifyWorker(holder)
+	}
+	again, err := s.member.cfg.Join(s.ctx)
+	if err != nil {
+		return err
+	}
+	again.Close()
+	holder.SetBundle(again.Holder.Bundle())
+	holder.SetCertificate(again.Holder.Certificate())
+	return nil
+}
+
+func (s *session) certifyWorker(holder *pki.Holder) error {
 	request, err := pki.NewRequest()
 	if err != nil {
 		return err

@@ -30,8 +30,13 @@ func (m *Member) Change(ctx context.Context, change *runtimev1.TaskChange) (runt
 	}
 }
 
-// joined waits for a session.
+// joined waits for a session. Once Run has returned there is none.
 func (m *Member) joined(ctx context.Context) (*session, error) {
+	select {
+	case <-m.over:
+		return nil, m.ended()
+	default:
+	}
 	err := m.until(ctx, func() bool { return m.session.Load() != nil })
 	return m.session.Load(), err
 }
@@ -55,10 +60,22 @@ func read[Request, Answer any](ctx context.Context, m *Member, req *Request,
 		if err != nil {
 			return nil, err
 		}
-		res, err := ask(s.membership.Runtime, ctx, req)
+		within, cancel := s.within(ctx)
+		res, err := ask(s.membership.Runtime, within, req)
+		cancel()
 		if err == nil || Permanent(err) && !dead(err) || !deadline.Sleep(ctx, jitteredRetry()) {
 			return res, err
 		}
+	}
+}
+
+// within is ctx, until the session is over.
+func (s *session) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
 	}
 }
 
@@ -87,6 +104,9 @@ func unsent(err error) error { return fmt.Errorf("%w: %w", host.ErrUnsent, err) 
 
 // change changes a batch of tasks.
 func (s *session) change(changes []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, error) {
+	if s.ctx.Err() != nil {
+		return nil, unsent(errSessionOver)
+	}
 	for {
 		res, err := s.membership.Runtime.Change(s.ctx, &runtimev1.ChangeRequest{Changes: changes, Mark: s.member.mark()})
 		s.member.saw(res.GetMark())

@@ -1,6 +1,7 @@
 // Package worker puts a worker together: a host, its membership of a cluster, and the
-// gateway before both. sdk/remote and sdk/local are workers that join in different ways;
-// the order in which a worker starts and stops is here, once.
+// gateway before both. sdk/remote and sdk/local are workers that join in different ways,
+// and a client of sdk/remote is one that hosts nothing; the order in which a worker starts
+// and stops is here, once.
 package worker
 
 import (
@@ -20,6 +21,8 @@ import (
 
 // Config are the settings of a worker.
 type Config struct {
+	// Client makes it a client: no actors are registered, and it needs no Address.
+	Client bool
 	// Join makes the worker a member of its cluster, with a new id.
 	Join func(ctx context.Context) (*member.Membership, error)
 	// Address says where other workers reach this one, from Run on; "" is nowhere.
@@ -44,7 +47,7 @@ type Worker struct {
 // New returns a worker that has not joined yet.
 func New(cfg Config) (*Worker, error) {
 	w := &Worker{cfg: cfg}
-	w.Member = member.New(member.Config{Join: cfg.Join, Announce: w.announcement, Logger: cfg.Logger})
+	w.Member = member.New(member.Config{Client: cfg.Client, Join: cfg.Join, Announce: w.announcement, Logger: cfg.Logger})
 	var err error
 	w.Host, err = host.New(host.Config{Cluster: w.Member, Logger: cfg.Logger, ShutdownGrace: cfg.Grace, Limits: cfg.Limits})
 	if err != nil {
