@@ -35,6 +35,9 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 	if err := name.CheckID(call.ID); err != nil {
 		return nil, fault.InvalidID(err.Error())
 	}
+	if call.Procedure == actor.DeleteProcedure {
+		return nil, fault.NotByGateway("deletes no actors", "delete it with the Service() of a host, or in an rpc of the actor whose method calls turn.Delete")
+	}
 	if call.Key != "" {
 		if err := name.CheckKey(call.Key); err != nil {
 			return nil, fault.InvalidKey(err.Error())

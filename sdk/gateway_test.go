@@ -22,6 +22,7 @@ import (
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/francistest"
+	"github.com/francis-actors/francis/sdk/internal/actor"
 )
 
 // remote is a host whose gateway is on the loopback network.
@@ -317,5 +318,37 @@ func TestErrorsCrossTwoGateways(t *testing.T) {
 	res, err := near.probe("a").Read(t.Context(), &behaviourv1.ReadRequest{})
 	if err != nil || res.GetSum() != 1 {
 		t.Errorf("sum %d (%v), want 1: the failed turn was rolled back", res.GetSum(), err)
+	}
+}
+
+// Whoever reaches a gateway can call what the contracts say, and delete nothing.
+func TestGatewayDeletesNothing(t *testing.T) {
+	t.Parallel()
+	r := startRemote(t)
+	proxy := r.probe("a")
+	if _, err := proxy.Add(t.Context(), &behaviourv1.AddRequest{In: 1}); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, sdk.Delete(t.Context(), proxy.Ref), connect.CodePermissionDenied, francisv1.Reason_REASON_UNSPECIFIED, sdk.OutcomeNothingHappened)
+	for _, path := range []string{actor.DeleteProcedure, "/invoke/probe/a/delete", "/invoke/probe/a/Delete", "/invoke/probe/a" + actor.DeleteProcedure} {
+		for _, method := range []string{http.MethodPost, http.MethodDelete, http.MethodGet} {
+			req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set(actor.IDHeader, "a")
+			res, err := r.client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode < 400 {
+				t.Errorf("%s %s was answered with %s", method, path, res.Status)
+			}
+		}
+	}
+	if res, err := proxy.Read(t.Context(), &behaviourv1.ReadRequest{}); err != nil || res.GetSum() != 1 {
+		t.Errorf("the probe says %d, %v", res.GetSum(), err)
 	}
 }

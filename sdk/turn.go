@@ -53,6 +53,16 @@ func (t StatelessTurn) Delivery() (Delivery, bool) {
 	return Delivery{Alarm: d.Alarm, Job: JobID(d.Job), Scheduled: d.Scheduled, Attempt: d.Attempt}, true
 }
 
+// Delete deletes the actor when the turn is committed, in that one commit: its state, its
+// alarms, jobs and dead letters, and its idempotency keys but for that of this call. What
+// the turn sets for its own actor afterwards is kept, and so is what it sets for others.
+// The next call finds an actor without state, whose constructor runs again. It waits until
+// the turns before are durable. A turn that fails deletes nothing.
+//
+// An actor with more than 10,000 alarms, jobs and dead letters together is not deleted: the
+// turn fails with resource_exhausted.
+func (t StatelessTurn) Delete(ctx context.Context) error { return t.turn.Delete(ctx) }
+
 // Log is the host's logger, with the names of the actor and the method.
 func (t StatelessTurn) Log() *slog.Logger { return t.turn.Log() }
 

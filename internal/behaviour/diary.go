@@ -111,6 +111,14 @@ func nameOf(delivery sdk.Delivery) string {
 // plan does something to alarms and jobs, as a turn is told to.
 func plan(ctx context.Context, caller sdk.Caller, self string, plans []*behaviourv1.Plan) error {
 	for _, p := range plans {
+		if p.GetDelete() {
+			if err := caller.(interface {
+				Delete(ctx context.Context) error
+			}).Delete(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		id := p.GetDiary()
 		if id == "" {
 			id = self

@@ -176,6 +176,9 @@ func call(ctx context.Context, caller sdk.Caller, script *behaviourv1.Script) er
 		return nil
 	}
 	next := behaviourv1francis.NewProbeActorProxy(caller, script.GetCall()[0])
+	if script.GetDelete() {
+		return sdk.Delete(ctx, next.Ref)
+	}
 	rest := &behaviourv1.Script{Call: script.GetCall()[1:], CallViews: script.GetCallViews(), CallService: script.GetCallService()}
 	if script.GetCallViews() {
 		_, err := next.Read(ctx, &behaviourv1.ReadRequest{Script: rest})

@@ -97,6 +97,15 @@ func Run(t *testing.T, topology Topology) {
 		"R11 a view schedules nothing":                   viewSchedulesNothing,
 		"R11 bad input is refused and not stored":        badInputRefused,
 		"R11 metadata follows the delivery":              metadataFollowsDelivery,
+		"a deleted actor begins anew":                    deletedBeginsAnew,
+		"a deletion takes alarms and jobs along":         deletionTakesTasks,
+		"a turn deletes its actor":                       turnDeletes,
+		"a job deletes its actor":                        jobDeletes,
+		"a deletion with a key happens once":             deletionOnce,
+		"a deletion waits its turn":                      deletionWaits,
+		"a deletion needs no constructor":                deletionOfBroken,
+		"an actor without state is deleted":              deletionOfStateless,
+		"a deletion belongs to its chain":                deletionInChain,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -66,6 +66,15 @@ func TestConstructors(t *testing.T) {
 			"a gateway lists no actors, since it serves whoever reaches it; list them in a worker",
 			nothingFor(francisv1.Reason_REASON_UNSPECIFIED),
 		},
+		"a view that deletes": {
+			ViewDeletes("cart/1"), connect.CodeFailedPrecondition, "a view of cart/1 wants to delete the actor; do it in a turn",
+			nothingFor(francisv1.Reason_REASON_NOT_A_VIEW),
+		},
+		"a deletion of too much": {
+			TooManyTasks("cart/1", 10_000), connect.CodeResourceExhausted,
+			"cart/1 has more than 10000 alarms, jobs and dead letters, which are too many to be deleted with it at once; delete some of them first",
+			nothingFor(francisv1.Reason_REASON_TOO_LARGE),
+		},
 		"unknown type": {
 			UnknownType("crt", []string{"cart", "stock"}), connect.CodeNotFound,
 			`no host serves the actor type "crt" (registered: cart, stock); register it, or check the spelling`,

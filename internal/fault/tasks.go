@@ -1,6 +1,8 @@
 package fault
 
 import (
+	"strconv"
+
 	"connectrpc.com/connect/v2"
 
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
@@ -40,6 +42,18 @@ func ViewLater(procedure string) *connect.Error {
 func ViewChanges(caller string) *connect.Error {
 	return refused(connect.CodeFailedPrecondition, francisv1.Reason_REASON_NOT_A_VIEW,
 		"a view of "+caller+" wants to change an alarm or a job; do it in a turn")
+}
+
+// ViewDeletes is the error of a view that would delete its actor.
+func ViewDeletes(caller string) *connect.Error {
+	return refused(connect.CodeFailedPrecondition, francisv1.Reason_REASON_NOT_A_VIEW,
+		"a view of "+caller+" wants to delete the actor; do it in a turn")
+}
+
+// TooManyTasks is the error of a deletion of an actor that has too many alarms and jobs.
+func TooManyTasks(actor string, limit int) *connect.Error {
+	return refused(connect.CodeResourceExhausted, francisv1.Reason_REASON_TOO_LARGE,
+		actor+" has more than "+strconv.Itoa(limit)+" alarms, jobs and dead letters, which are too many to be deleted with it at once; delete some of them first")
 }
 
 // TooManyChanges is the error of a turn that would change one alarm or job too many.

@@ -180,7 +180,7 @@ func (d *dispatcher) committed(records []*runtimev1.Record, results []*runtimev1
 	touches := false
 	for i, record := range records {
 		completes := record.GetCompletes()
-		touches = touches || completes != nil || len(record.GetChanges()) > 0
+		touches = touches || completes != nil || len(record.GetChanges()) > 0 || record.GetDeletes()
 		if completes == nil || err != nil {
 			continue
 		}

@@ -95,11 +95,17 @@ func (b *inbox) expect(capacity uint32, want string) []*runtimev1.Delivery {
 func (m *member) complete(delivery *runtimev1.Delivery) runtimev1.Verdict {
 	m.h.t.Helper()
 	key := delivery.GetTask().GetTask().GetKey()
-	answer, err := m.Commit(m.h.t.Context(), &runtimev1.CommitRequest{Records: []*runtimev1.Record{{
+	return m.commit(&runtimev1.Record{
 		Actor: &runtimev1.Actor{Type: key.GetType(), Id: key.GetId()}, Fence: delivery.GetFence(),
 		Identity: &runtimev1.Identity{Activation: delivery.GetTask().GetRevision(), Sequence: 1}, Message: "m", Data: []byte("s"),
 		Completes: &runtimev1.Completion{Key: key, Revision: delivery.GetTask().GetRevision()},
-	}}})
+	})
+}
+
+// commit commits one record.
+func (m *member) commit(record *runtimev1.Record) runtimev1.Verdict {
+	m.h.t.Helper()
+	answer, err := m.Commit(m.h.t.Context(), &runtimev1.CommitRequest{Records: []*runtimev1.Record{record}})
 	if err != nil {
 		m.h.t.Fatal(err)
 	}
@@ -158,6 +164,28 @@ func TestDelivery(t *testing.T) {
 		if got := seconds(start); got < 600 || got > 600.1 {
 			t.Errorf("delivered after %v s, want 600", got)
 		}
+	})
+}
+
+// What goes with its actor is delivered no more, nor what was out comes again.
+func TestDeletionEndsDeliveries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, Config{})
+		w := &inbox{member: h.join("cart")}
+		w.set(job("a", "1", nil), job("a", "2", after(5*time.Second)), job("b", "1", after(10*time.Second)))
+		out := w.expect(10, "a/1 ")[0]
+		deletion := &runtimev1.Record{
+			Actor: &runtimev1.Actor{Type: "cart", Id: "a"}, Fence: out.GetFence(), Deletes: true,
+			Identity: &runtimev1.Identity{Activation: 1, Sequence: 1},
+		}
+		if v := w.commit(deletion); v != runtimev1.Verdict_VERDICT_APPLIED {
+			t.Fatalf("the deletion is %v", v)
+		}
+		w.set(job("a", "3", after(6*time.Second))) // of the actor that begins anew
+		w.expect(10, "a/3 ")
+		w.expect(10, "b/1 ")
+		w.expect(10, "")
 	})
 }
 

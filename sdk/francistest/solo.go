@@ -13,6 +13,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/internal/core/keys"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
@@ -133,6 +134,8 @@ func (s *solo) commit(record *runtimev1.Record) *runtimev1.CommitResponse_Result
 		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_STALE_BASE}
 	case s.superseded(record):
 		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_SUPERSEDED}
+	case record.GetDeletes() && s.agenda(keyOf(record.GetActor())).size() > limit.MaxDeleted:
+		return &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_TOO_MANY_TASKS}
 	}
 	if s.actors == nil {
 		s.actors = map[key]*kept{}
@@ -153,6 +156,9 @@ func (k *kept) keep(record *runtimev1.Record) {
 		same := func(digest []byte) bool { return bytes.Equal(digest, have.key.GetDigest()) }
 		return now.Sub(have.since) >= keys.Life || slices.ContainsFunc(record.GetForgotten(), same) ||
 			slices.ContainsFunc(record.GetKeys(), func(next *runtimev1.Key) bool { return same(next.GetDigest()) })
+	}
+	if record.GetDeletes() {
+		k.keys = nil
 	}
 	if len(record.GetKeys()) > 0 {
 		k.keys = slices.DeleteFunc(k.keys, gone)

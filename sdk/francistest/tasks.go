@@ -149,10 +149,25 @@ func (s *solo) plan(record *runtimev1.Record) {
 	if c := record.GetCompletes(); c != nil {
 		s.put(c.GetKey(), task.Complete(s.stage(c.GetKey(), c.GetRevision()), time.Now(), s.revision, rand.Float64()))
 	}
+	if record.GetDeletes() {
+		s.clear(keyOf(record.GetActor()))
+	}
 	for _, change := range record.GetChanges() {
 		s.change(change)
 	}
 }
+
+// clear drops all tasks and dead letters of an actor. The cluster is locked.
+func (s *solo) clear(of key) {
+	a := s.agenda(of)
+	clear(a.live)
+	clear(a.dead)
+	a.revision = 0
+	s.tend(of, a)
+}
+
+// size is how many tasks and dead letters there are.
+func (a *agenda) size() int { return len(a.live) + len(a.dead) }
 
 // superseded reports whether a record completes a delivery that is not what the task is
 // any more. The cluster is locked.

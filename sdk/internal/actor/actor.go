@@ -22,6 +22,11 @@ const KeyHeader = "Idempotency-Key"
 // IDHeader carries the actor id of a call over HTTP, percent-encoded.
 const IDHeader = "Francis-Actor-Id"
 
+// DeleteProcedure names the method that every actor has beside those of its contract, by
+// which hosts have it deleted. It takes and returns google.protobuf.Empty. The gateway does
+// not serve it.
+const DeleteProcedure = "/francis.v1.Actor/Delete"
+
 // Type is an actor type as it was registered: its contract, the settings that
 // registration overrode, and how to make and call an actor. It is immutable.
 type Type struct {
@@ -99,6 +104,8 @@ type Turn interface {
 	// State is the state of the actor: the live one in a turn, a snapshot in a view.
 	State() proto.Message
 	Metadata() Metadata
+	// Delete lets the commit of the turn delete the actor.
+	Delete(ctx context.Context) error
 	// Delivery is the alarm or job that the turn handles; nil for a call.
 	Delivery() *Delivery
 	Log() *slog.Logger

@@ -111,7 +111,7 @@ func (a *activation) load(ctx context.Context, r *run) error {
 	a.base = identityOf(res.GetState().GetIdentity())
 	a.version.Store(res.GetState().GetVersion())
 	a.knows(res.GetKeys())
-	if a.slot.table.typ.StateType == nil {
+	if a.slot.table.typ.StateType == nil || r.deletes() {
 		return nil
 	}
 	return a.decode(r, res.GetState())

@@ -8,6 +8,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/gate"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/fault"
 )
 
@@ -104,6 +105,9 @@ func (a *activation) stage(r *run) gate.Verdict {
 	}
 	if o.next == nil {
 		o.next = a.newRecord()
+	}
+	if r.change.deletes {
+		a.delete()
 	}
 	a.keep(r)
 	a.tasks(r)
@@ -219,6 +223,8 @@ func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]g
 	case errors.Is(err, ErrUnsent),
 		err == nil && (answer == runtimev1.Verdict_VERDICT_STALE_EPOCH || answer == runtimev1.Verdict_VERDICT_STALE_BASE || answer == runtimev1.Verdict_VERDICT_SUPERSEDED):
 		return o.gate.Refused(), a.superseded()
+	case err == nil && answer == runtimev1.Verdict_VERDICT_TOO_MANY_TASKS:
+		return o.gate.Refused(), reasons{nothing: fault.TooManyTasks(a.name(), limit.MaxDeleted)}
 	case err == nil && (answer == runtimev1.Verdict_VERDICT_APPLIED || answer == runtimev1.Verdict_VERDICT_ALREADY_APPLIED):
 		a.base = identityOf(flight.GetIdentity())
 		a.version.Store(res.GetVersion())

@@ -329,7 +329,7 @@ func (r *run) decodeRequest(call *actor.Call) error {
 	}
 	r.req = r.method.Request.New()
 	if err := codec.Unmarshal(call.Codec, call.Body, r.req); err != nil {
-		return fault.Malformed(connect.CodeInvalidArgument, "the request is no "+string(r.method.Desc.Input().FullName())+": "+err.Error())
+		return fault.Malformed(connect.CodeInvalidArgument, "the request is no "+string(r.req.ProtoReflect().Descriptor().FullName())+": "+err.Error())
 	}
 	return nil
 }

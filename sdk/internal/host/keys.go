@@ -138,7 +138,7 @@ func (r *run) restored(stored []byte) (answer, error) {
 	}
 	message := r.method.Reply.New()
 	if err := proto.Unmarshal(stored, message); err != nil {
-		return answer{}, fault.StateMismatch(r.name(), "the reply that was kept for the key does not decode as "+string(r.method.Desc.Output().FullName()))
+		return answer{}, fault.StateMismatch(r.name(), "the reply that was kept for the key does not decode as "+string(message.ProtoReflect().Descriptor().FullName()))
 	}
 	if r.codec == 0 {
 		return answer{reply: message}, nil
@@ -174,8 +174,11 @@ func (a *activation) keep(r *run) {
 	if r.change.key == nil {
 		return
 	}
-	for _, old := range a.keys.Add(r.keyed.key, r.keyed.request, a.slot.table.host.deadlines.Now()) {
-		a.output.next.Forgotten = append(a.output.next.Forgotten, old[:])
+	forgotten := a.keys.Add(r.keyed.key, r.keyed.request, a.slot.table.host.deadlines.Now())
+	if !r.change.deletes { // which forgets all others
+		for _, old := range forgotten {
+			a.output.next.Forgotten = append(a.output.next.Forgotten, old[:])
+		}
 	}
 	if a.replies == nil {
 		a.replies = map[keys.Digest][]byte{}

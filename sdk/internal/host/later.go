@@ -32,6 +32,8 @@ type later struct {
 	// are. Both are guarded by the lock of the slot.
 	changes []*runtimev1.TaskChange
 	bytes   int
+	// deletes is true once the turn has deleted its actor, guarded alike.
+	deletes bool
 }
 
 // schedule stores a call for later, at once.
@@ -308,11 +310,7 @@ func (r *run) put(change *runtimev1.TaskChange) (bool, error) {
 	size := proto.Size(change)
 	r.slot.mu.Lock()
 	defer r.slot.mu.Unlock()
-	l := r.later.Load()
-	if l == nil {
-		l = &later{}
-		r.later.Store(l)
-	}
+	l := r.staging()
 	switch {
 	case r.over.Load(): // read after later was set: who ends the turn meanwhile has seen that
 		return false, fault.TurnOver(r.name())
@@ -326,6 +324,16 @@ func (r *run) put(change *runtimev1.TaskChange) (bool, error) {
 	l.changes = append(l.changes, change)
 	l.bytes += size
 	return true, nil
+}
+
+// staging is what the turn has to do with alarms and jobs. The slot is locked.
+func (r *run) staging() *later {
+	l := r.later.Load()
+	if l == nil {
+		l = &later{}
+		r.later.Store(l)
+	}
+	return l
 }
 
 // fits reports whether the next record takes so many changes of tasks, so large together.
@@ -360,7 +368,13 @@ func (r *run) completes() *change {
 func (r *run) staged(l *later) bool {
 	r.slot.mu.Lock()
 	defer r.slot.mu.Unlock()
-	return len(l.changes) > 0
+	return l.deletes || len(l.changes) > 0
+}
+
+// clears reports whether the turn has deleted its actor. The turn is over.
+func (r *run) clears() bool {
+	l := r.later.Load()
+	return l != nil && l.deletes
 }
 
 // size is how large the changes are that are staged.

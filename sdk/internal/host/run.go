@@ -107,6 +107,8 @@ type change struct {
 	// call; nil without state or key.
 	state []byte
 	key   *runtimev1.Key
+	// deletes is true when the actor is deleted. There is no state then.
+	deletes bool
 }
 
 // holder is what a queue admits: a run, or the end of an activation.
@@ -403,6 +405,10 @@ func (r *run) turned(reply proto.Message, err error) error {
 	key, err := r.remember(reply)
 	if err != nil {
 		return err
+	}
+	if r.clears() {
+		r.change = &change{key: key, deletes: true}
+		return nil
 	}
 	state, err := r.activation.changed(r)
 	if err != nil {

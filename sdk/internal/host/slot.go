@@ -102,6 +102,9 @@ func (s *slot) ready(r *run) error {
 	}
 	s.mu.Lock()
 	s.queue.Opened(&r.ticket)
+	if r.deletes() { // which has not constructed the actor
+		s.queue.Spoil()
+	}
 	s.admitNext()
 	s.mu.Unlock()
 	return r.entitled() // the lease may have lapsed meanwhile
@@ -306,6 +309,9 @@ func (s *slot) open(r *run) error {
 	s.mu.Unlock()
 	if err := r.entitled(); err != nil { // the lease may have lapsed meanwhile
 		return err
+	}
+	if r.deletes() {
+		return nil
 	}
 	return a.construct(r)
 }

@@ -31,7 +31,7 @@ func (t *types) add(h *Host, typ *actor.Type) error {
 	if next == nil {
 		next = map[string]*table{}
 	}
-	next[typ.Type] = &table{host: h, typ: typ}
+	next[typ.Type] = &table{host: h, typ: typ, deletion: deletion(typ)}
 	t.byName.Store(&next)
 	return nil
 }
@@ -62,9 +62,11 @@ func (t *types) list() []*actor.Type {
 
 // table holds the slots of one actor type, divided as the runtime places them.
 type table struct {
-	host   *Host
-	typ    *actor.Type
-	shards [placement.Shards]shard
+	host *Host
+	typ  *actor.Type
+	// deletion is the method that deletes an actor from outside.
+	deletion *actor.Method
+	shards   [placement.Shards]shard
 }
 
 type shard struct {
@@ -118,6 +120,9 @@ func (t *table) stateName() string {
 func (t *table) method(procedure string) *actor.Method {
 	if t == nil {
 		return nil
+	}
+	if procedure == actor.DeleteProcedure {
+		return t.deletion
 	}
 	return t.typ.Bound[procedure]
 }

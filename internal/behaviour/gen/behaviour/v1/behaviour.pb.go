@@ -163,7 +163,9 @@ type Plan struct {
 	// What is written then; unset deletes the alarm.
 	Write *WriteRequest `protobuf:"bytes,3,opt,name=write,proto3" json:"write,omitempty"`
 	// After how long.
-	After         *durationpb.Duration `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	After *durationpb.Duration `protobuf:"bytes,4,opt,name=after,proto3" json:"after,omitempty"`
+	// The diary deletes itself, and nothing else.
+	Delete        bool `protobuf:"varint,5,opt,name=delete,proto3" json:"delete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -224,6 +226,13 @@ func (x *Plan) GetAfter() *durationpb.Duration {
 		return x.After
 	}
 	return nil
+}
+
+func (x *Plan) GetDelete() bool {
+	if x != nil {
+		return x.Delete
+	}
+	return false
 }
 
 // WriteResponse answers Write.
@@ -491,7 +500,9 @@ type Script struct {
 	// Panic with this text.
 	Panic string `protobuf:"bytes,11,opt,name=panic,proto3" json:"panic,omitempty"`
 	// End the goroutine.
-	Goexit        bool `protobuf:"varint,12,opt,name=goexit,proto3" json:"goexit,omitempty"`
+	Goexit bool `protobuf:"varint,12,opt,name=goexit,proto3" json:"goexit,omitempty"`
+	// The first actor on the path is deleted instead of called.
+	Delete        bool `protobuf:"varint,13,opt,name=delete,proto3" json:"delete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -606,6 +617,13 @@ func (x *Script) GetPanic() string {
 func (x *Script) GetGoexit() bool {
 	if x != nil {
 		return x.Goexit
+	}
+	return false
+}
+
+func (x *Script) GetDelete() bool {
+	if x != nil {
+		return x.Delete
 	}
 	return false
 }
@@ -1248,12 +1266,13 @@ const file_behaviour_v1_behaviour_proto_rawDesc = "" +
 	"\x04fail\x18\x03 \x01(\tR\x04fail\x12\x1f\n" +
 	"\vfail_before\x18\x04 \x01(\x05R\n" +
 	"failBefore\x12\x1c\n" +
-	"\tpermanent\x18\x05 \x01(\bR\tpermanent\"\x95\x01\n" +
+	"\tpermanent\x18\x05 \x01(\bR\tpermanent\"\xad\x01\n" +
 	"\x04Plan\x12\x14\n" +
 	"\x05diary\x18\x01 \x01(\tR\x05diary\x12\x14\n" +
 	"\x05alarm\x18\x02 \x01(\tR\x05alarm\x120\n" +
 	"\x05write\x18\x03 \x01(\v2\x1a.behaviour.v1.WriteRequestR\x05write\x12/\n" +
-	"\x05after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05after\"\x0f\n" +
+	"\x05after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05after\x12\x16\n" +
+	"\x06delete\x18\x05 \x01(\bR\x06delete\"\x0f\n" +
 	"\rWriteResponse\"7\n" +
 	"\vLookRequest\x12(\n" +
 	"\x05plans\x18\x01 \x03(\v2\x12.behaviour.v1.PlanR\x05plans\"B\n" +
@@ -1265,7 +1284,7 @@ const file_behaviour_v1_behaviour_proto_rawDesc = "" +
 	"ProbeState\x12\x10\n" +
 	"\x03sum\x18\x01 \x01(\x03R\x03sum\x12\x14\n" +
 	"\x05notes\x18\x02 \x03(\tR\x05notes\x12\x18\n" +
-	"\aballast\x18\x03 \x01(\fR\aballast\"\xd5\x02\n" +
+	"\aballast\x18\x03 \x01(\fR\aballast\"\xed\x02\n" +
 	"\x06Script\x12\x12\n" +
 	"\x04wait\x18\x01 \x01(\tR\x04wait\x12/\n" +
 	"\x05sleep\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05sleep\x12\x12\n" +
@@ -1280,7 +1299,8 @@ const file_behaviour_v1_behaviour_proto_rawDesc = "" +
 	"\tfail_code\x18\n" +
 	" \x01(\x05R\bfailCode\x12\x14\n" +
 	"\x05panic\x18\v \x01(\tR\x05panic\x12\x16\n" +
-	"\x06goexit\x18\f \x01(\bR\x06goexit\"J\n" +
+	"\x06goexit\x18\f \x01(\bR\x06goexit\x12\x16\n" +
+	"\x06delete\x18\r \x01(\bR\x06delete\"J\n" +
 	"\n" +
 	"AddRequest\x12\x0e\n" +
 	"\x02in\x18\x01 \x01(\x03R\x02in\x12,\n" +
