@@ -20,41 +20,28 @@ import (
 	"github.com/francis-actors/francis/sdk/remote"
 )
 
-// TestBehaviour runs the suite on every topology.
-func TestBehaviour(t *testing.T) {
-	t.Parallel()
-	for _, topology := range []behaviour.Topology{
-		inProcess,
-		embedded("embedded, memory", func(testing.TB) local.Option { return local.WithMemory() }),
-		embedded("embedded, SQLite", func(t testing.TB) local.Option {
-			return local.WithSQLite(filepath.Join(t.TempDir(), "data.db"))
-		}),
-		cluster("one worker, memory", "{type: memory}", false),
-		cluster("one worker, SQLite", `{type: sqlite, connectionString: "%FILE%"}`, false),
-		cluster("two workers, memory", "{type: memory}", true),
-		client,
-	} {
-		t.Run(topology.Name, func(t *testing.T) {
-			t.Parallel()
-			behaviour.Run(t, topology)
-		})
-	}
+// The topologies that need no server, in the order of the table in docs/topologies.md.
+var topologies = []behaviour.Topology{
+	inProcess,
+	embedded("embedded, memory", func(testing.TB) local.Option { return local.WithMemory() }),
+	embedded("embedded, SQLite", func(t testing.TB) local.Option {
+		return local.WithSQLite(filepath.Join(t.TempDir(), "data.db"))
+	}),
+	cluster("one worker, memory", "{type: memory}", false),
+	cluster("two workers, memory", "{type: memory}", true),
+	client,
+	cluster("one worker, SQLite", `{type: sqlite, connectionString: "%FILE%"}`, false),
 }
 
-// TestBehaviourOnPostgreSQL runs the suite where the state lies in PostgreSQL: with one
-// host, and with two runtimes that share the database, each with a worker.
-func TestBehaviourOnPostgreSQL(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes a minute of real time")
-	}
-	server := pgtest.Start(t)
-	for _, topology := range []behaviour.Topology{
+// onPostgreSQL are the topologies where the state lies in PostgreSQL: one host, and two
+// runtimes that share the database, each with a worker.
+func onPostgreSQL(database func(testing.TB) string) []behaviour.Topology {
+	return []behaviour.Topology{
 		{
 			Name: "embedded, PostgreSQL",
 			Test: realTime,
 			Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
-				return startLocal(t, local.WithPostgreSQL(server.Database(t)), register)
+				return startLocal(t, local.WithPostgreSQL(database(t)), register)
 			},
 		},
 		{
@@ -62,14 +49,36 @@ func TestBehaviourOnPostgreSQL(t *testing.T) {
 			Test:     realTime,
 			Forwards: true,
 			Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
-				provider := fmt.Sprintf("{type: postgres, connectionString: %q}", server.Database(t))
+				provider := fmt.Sprintf("{type: postgres, connectionString: %q}", database(t))
 				one, ca := startRuntime(t, provider)
 				two, _ := startRuntime(t, provider)
 				startWorker(t, one, ca, register)
 				return startWorker(t, two, ca, func(sdk.Registrar) error { return nil })
 			},
 		},
-	} {
+	}
+}
+
+// TestBehaviour runs the suite on every topology that needs no server.
+func TestBehaviour(t *testing.T) {
+	t.Parallel()
+	runOn(t, topologies)
+}
+
+// TestBehaviourOnPostgreSQL runs it where the state lies in PostgreSQL.
+func TestBehaviourOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a minute of real time")
+	}
+	server := pgtest.Start(t)
+	runOn(t, onPostgreSQL(server.Database))
+}
+
+func runOn(t *testing.T, topologies []behaviour.Topology) {
+	t.Helper()
+	for _, topology := range topologies {
+		topology.Report = found.of(topology.Name)
 		t.Run(topology.Name, func(t *testing.T) {
 			t.Parallel()
 			behaviour.Run(t, topology)

@@ -19,10 +19,11 @@ import (
 	"github.com/francis-actors/francis/sdk"
 )
 
-// soon is a delay that can be told from none, and after it one that is longer.
+// soon is a delay that can be told from none, and within which a busy machine makes a few
+// calls in real time; afterIt is one that is longer.
 const (
-	soon    = 200 * time.Millisecond
-	afterIt = 600 * time.Millisecond
+	soon    = time.Second
+	afterIt = 3 * time.Second
 )
 
 func (s *setup) diary(id string) behaviourv1francis.DiaryActorProxy {

@@ -3,6 +3,8 @@ package behaviour
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 
 	"connectrpc.com/connect/v2"
@@ -35,82 +37,94 @@ type Topology struct {
 	// Forwards is true where the actors live on another worker than the host. What
 	// became of a call that its caller gives up, is unknown then.
 	Forwards bool
+	// Report is told of each test when it has ended; nil for nobody.
+	Report func(test string, t testing.TB)
 }
+
+// tests are the suite, by what they show.
+var tests = map[string]func(t *testing.T, s *setup){
+	"R1 a turn commits its state":                    commitsState,
+	"R1 an error undoes the turn":                    errorUndoes,
+	"R1 a panic undoes the turn and makes a new one": panicUndoes,
+	"R1 the end of the goroutine counts as a panic":  goexitUndoes,
+	"R1 state outlives the activation":               stateOutlivesActivation,
+	"R1 a reply never aliases state":                 replyIsACopy,
+	"R1 a request is not shared":                     requestIsACopy,
+	"R1 a turn without a change commits nothing":     unchangedCommitsNothing,
+	"R1 a failed constructor fails the call alone":   constructorFails,
+	"R1 state over the limit is refused":             stateTooLarge,
+	"R2 turns run one at a time in order":            turnsInOrder,
+	"R2 views run beside each other":                 viewsTogether,
+	"R2 a turn waits for views and is not overtaken": turnNotStarved,
+	"R2 the queue is bounded":                        queueBounded,
+	"R5 a repeated call returns the stored reply":    keyRepeats,
+	"R5 repetitions at the same time happen once":    keyConcurrent,
+	"R5 a key belongs to one actor and one request":  keyConflicts,
+	"R5 a failure is not stored":                     keyFailure,
+	"R5 keys outlive the activation":                 keyOutlives,
+	"R5 a view ignores the key":                      keyOfView,
+	"R5 an actor without state knows its keys":       keyStateless,
+	"R5 malformed keys are refused":                  keyMalformed,
+	"R6 a cycle fails with its path":                 cycleFails,
+	"R6 a cycle through the service fails as well":   cycleThroughService,
+	"R6 a view's cycle fails":                        cycleOfViews,
+	"R6 the chain has a greatest depth":              chainTooDeep,
+	"R6 a view calls only views":                     viewCallsOnlyViews,
+	"R7 the caller does not wait past its context":   callerLeaves,
+	"R7 a call that still waits leaves the queue":    waitingCallLeaves,
+	"errors keep code and message":                   errorKeepsCode,
+	"plain errors do not travel":                     plainErrorHidden,
+	"ids are checked":                                idsChecked,
+	"an empty id field is completed":                 idFieldCompleted,
+	"an id field that disagrees is refused":          idFieldDisagrees,
+	"metadata follows the chain":                     metadataFollows,
+	"metadata is bounded":                            metadataBounded,
+	"unknown types and methods are named":            unknownNames,
+	"actors are listed by id":                        actorsListed,
+	"actors of an unknown type are not listed":       unknownTypeListed,
+	"R11 a job runs once":                            jobRunsOnce,
+	"a deleted actor begins anew":                    deletedBeginsAnew,
+	"a deletion takes alarms and jobs along":         deletionTakesTasks,
+	"a turn deletes its actor":                       turnDeletes,
+	"a job deletes its actor":                        jobDeletes,
+	"a deletion with a key happens once":             deletionOnce,
+	"a deletion waits its turn":                      deletionWaits,
+	"a deletion needs no constructor":                deletionOfBroken,
+	"an actor without state is deleted":              deletionOfStateless,
+	"a deletion belongs to its chain":                deletionInChain,
+	"R11 a job waits for its time":                   jobWaits,
+	"R11 an alarm comes due at its time":             alarmComesDue,
+	"R11 an alarm repeats until it is deleted":       alarmRepeats,
+	"R11 an alarm is replaced by its name":           alarmReplaced,
+	"R11 what is deleted does not come due":          deletedNeverRuns,
+	"R11 a turn schedules with its commit":           turnSchedules,
+	"R11 a failed turn schedules nothing":            failedTurnSchedulesNothing,
+	"R11 an alarm sets itself again":                 alarmSetsItself,
+	"R11 a failure is tried again":                   failureTriedAgain,
+	"R11 what always fails becomes a dead letter":    failureDies,
+	"R11 a permanent failure is not tried again":     permanentFailureDies,
+	"R11 a dead letter is tried again or deleted":    deadLetterDecided,
+	"R11 a job with a key takes effect once":         jobWithKey,
+	"R11 an actor without state schedules and runs":  statelessLater,
+	"R11 a view schedules nothing":                   viewSchedulesNothing,
+	"R11 bad input is refused and not stored":        badInputRefused,
+	"R11 metadata follows the delivery":              metadataFollowsDelivery,
+}
+
+// Names are the tests of the suite, in order.
+func Names() []string { return slices.Sorted(maps.Keys(tests)) }
 
 // Run runs the suite on a topology.
 func Run(t *testing.T, topology Topology) {
-	tests := map[string]func(t *testing.T, s *setup){
-		"R1 a turn commits its state":                    commitsState,
-		"R1 an error undoes the turn":                    errorUndoes,
-		"R1 a panic undoes the turn and makes a new one": panicUndoes,
-		"R1 the end of the goroutine counts as a panic":  goexitUndoes,
-		"R1 state outlives the activation":               stateOutlivesActivation,
-		"R1 a reply never aliases state":                 replyIsACopy,
-		"R1 a request is not shared":                     requestIsACopy,
-		"R1 a turn without a change commits nothing":     unchangedCommitsNothing,
-		"R1 a failed constructor fails the call alone":   constructorFails,
-		"R1 state over the limit is refused":             stateTooLarge,
-		"R2 turns run one at a time in order":            turnsInOrder,
-		"R2 views run beside each other":                 viewsTogether,
-		"R2 a turn waits for views and is not overtaken": turnNotStarved,
-		"R2 the queue is bounded":                        queueBounded,
-		"R5 a repeated call returns the stored reply":    keyRepeats,
-		"R5 repetitions at the same time happen once":    keyConcurrent,
-		"R5 a key belongs to one actor and one request":  keyConflicts,
-		"R5 a failure is not stored":                     keyFailure,
-		"R5 keys outlive the activation":                 keyOutlives,
-		"R5 a view ignores the key":                      keyOfView,
-		"R5 an actor without state knows its keys":       keyStateless,
-		"R5 malformed keys are refused":                  keyMalformed,
-		"R6 a cycle fails with its path":                 cycleFails,
-		"R6 a cycle through the service fails as well":   cycleThroughService,
-		"R6 a view's cycle fails":                        cycleOfViews,
-		"R6 the chain has a greatest depth":              chainTooDeep,
-		"R6 a view calls only views":                     viewCallsOnlyViews,
-		"R7 the caller does not wait past its context":   callerLeaves,
-		"R7 a call that still waits leaves the queue":    waitingCallLeaves,
-		"errors keep code and message":                   errorKeepsCode,
-		"plain errors do not travel":                     plainErrorHidden,
-		"ids are checked":                                idsChecked,
-		"an empty id field is completed":                 idFieldCompleted,
-		"an id field that disagrees is refused":          idFieldDisagrees,
-		"metadata follows the chain":                     metadataFollows,
-		"metadata is bounded":                            metadataBounded,
-		"unknown types and methods are named":            unknownNames,
-		"actors are listed by id":                        actorsListed,
-		"actors of an unknown type are not listed":       unknownTypeListed,
-		"R11 a job runs once":                            jobRunsOnce,
-		"R11 a job waits for its time":                   jobWaits,
-		"R11 an alarm comes due at its time":             alarmComesDue,
-		"R11 an alarm repeats until it is deleted":       alarmRepeats,
-		"R11 an alarm is replaced by its name":           alarmReplaced,
-		"R11 what is deleted does not come due":          deletedNeverRuns,
-		"R11 a turn schedules with its commit":           turnSchedules,
-		"R11 a failed turn schedules nothing":            failedTurnSchedulesNothing,
-		"R11 an alarm sets itself again":                 alarmSetsItself,
-		"R11 a failure is tried again":                   failureTriedAgain,
-		"R11 what always fails becomes a dead letter":    failureDies,
-		"R11 a permanent failure is not tried again":     permanentFailureDies,
-		"R11 a dead letter is tried again or deleted":    deadLetterDecided,
-		"R11 a job with a key takes effect once":         jobWithKey,
-		"R11 an actor without state schedules and runs":  statelessLater,
-		"R11 a view schedules nothing":                   viewSchedulesNothing,
-		"R11 bad input is refused and not stored":        badInputRefused,
-		"R11 metadata follows the delivery":              metadataFollowsDelivery,
-		"a deleted actor begins anew":                    deletedBeginsAnew,
-		"a deletion takes alarms and jobs along":         deletionTakesTasks,
-		"a turn deletes its actor":                       turnDeletes,
-		"a job deletes its actor":                        jobDeletes,
-		"a deletion with a key happens once":             deletionOnce,
-		"a deletion waits its turn":                      deletionWaits,
-		"a deletion needs no constructor":                deletionOfBroken,
-		"an actor without state is deleted":              deletionOfStateless,
-		"a deletion belongs to its chain":                deletionInChain,
-	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			topology.Test(t, func(t *testing.T) { test(t, newSetup(t, topology)) })
+			topology.Test(t, func(t *testing.T) {
+				if topology.Report != nil {
+					t.Cleanup(func() { topology.Report(name, t) })
+				}
+				test(t, newSetup(t, topology))
+			})
 		})
 	}
 }

@@ -1,0 +1,152 @@
+package behaviour_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/francis-actors/francis/internal/behaviour"
+)
+
+// document is where the table of tests and topologies is written.
+var document = flag.String("behaviour.write", "", "write which test passes on which topology into the table of this document, for example ../../docs/topologies.md")
+
+const (
+	beginMark = "<!-- begin: go test ./internal/behaviour -behaviour.write -->\n"
+	endMark   = "<!-- end: go test ./internal/behaviour -behaviour.write -->\n"
+	// writeCommand is how the table is made.
+	writeCommand = "go test ./internal/behaviour -count=1 -behaviour.write $PWD/docs/topologies.md"
+)
+
+// What is written into a cell.
+const (
+	passes  = "passes"
+	skipped = "–"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if code == 0 && *document != "" {
+		if err := found.write(*document); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// found is what came of the tests of this run.
+var found table
+
+// table is cells by test and topology.
+type table struct {
+	mu    sync.Mutex
+	cells map[[2]string]string
+}
+
+// of takes what came of the tests on a topology.
+func (f *table) of(topology string) func(test string, t testing.TB) {
+	return func(test string, t testing.TB) {
+		cell := passes
+		switch {
+		case t.Failed():
+			return
+		case t.Skipped():
+			cell = skipped
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.cells == nil {
+			f.cells = map[[2]string]string{}
+		}
+		f.cells[[2]string{test, topology}] = cell
+	}
+}
+
+// columns are the names of all topologies.
+func columns() (names []string) {
+	for _, topology := range slices.Concat(topologies, onPostgreSQL(nil)) {
+		names = append(names, topology.Name)
+	}
+	return names
+}
+
+// write replaces the table of a document. Every test has to have run on every topology.
+func (f *table) write(path string) error {
+	var text strings.Builder
+	text.WriteString(row("", columns()))
+	text.WriteString("|---" + strings.Repeat("|---", len(columns())) + "|\n")
+	for _, test := range behaviour.Names() {
+		var cells []string
+		for _, topology := range columns() {
+			cell := f.cells[[2]string{test, topology}]
+			if cell == "" {
+				return fmt.Errorf("%q did not run on %q, and the table is of all tests: %s", test, topology, writeCommand)
+			}
+			cells = append(cells, cell)
+		}
+		text.WriteString(row(test, cells))
+	}
+	before, _, after, err := cutDocument(path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(before+beginMark+text.String()+endMark+after), 0o600) //nolint:gosec // the document that the user names is the purpose
+}
+
+func row(first string, cells []string) string {
+	return "| " + first + " | " + strings.Join(cells, " | ") + " |\n"
+}
+
+// cutDocument returns the table of a document and what is around it.
+func cutDocument(path string) (before, table, after string, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", "", "", err
+	}
+	before, rest, begins := strings.Cut(string(text), beginMark)
+	table, after, ends := strings.Cut(rest, endMark)
+	if !begins || !ends {
+		return "", "", "", errors.New(path + " has no marks between which the table belongs")
+	}
+	return before, table, after, nil
+}
+
+// The table of docs/topologies.md has a row for each test and a column for each topology,
+// and no cell is empty.
+func TestTableIsOfTheseTests(t *testing.T) {
+	t.Parallel()
+	_, table, _, err := cutDocument("../../docs/topologies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows [][]string
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		rows = append(rows, cells)
+	}
+	if len(rows) < 2 {
+		t.Fatalf("the table is empty; write it: %s", writeCommand)
+	}
+	var names []string
+	for _, cells := range rows[2:] {
+		names = append(names, cells[0])
+		for i, cell := range cells[1:] {
+			if cell != passes && cell != skipped {
+				t.Errorf("%q says %q in column %d", cells[0], cell, i)
+			}
+		}
+	}
+	if !slices.Equal(names, behaviour.Names()) || !slices.Equal(rows[0][1:], columns()) {
+		t.Errorf("the table is of other tests or topologies than there are; write it: %s", writeCommand)
+	}
+}
