@@ -47,7 +47,7 @@ func efforts(t *testing.T) effort {
 			operations: 2_000, kills: 1, pauses: 1, rounds: 1, lasts: 3 * time.Second,
 			callers: 500, hold: 2 * time.Second, slow: 5, idle: 500, longest: 12 * time.Second,
 		}
-	case "ci":
+	case gateForm:
 		return effort{
 			operations: 20_000, kills: 6, tasks: 1_000, points: 8, pauses: 6, rounds: 3, lasts: 12 * time.Second, reader: 15 * time.Second,
 			callers: 10_000, hold: 8 * time.Second, slow: 50, idle: 5_000, longest: time.Minute, alone: true,
@@ -63,7 +63,21 @@ func efforts(t *testing.T) effort {
 	}
 }
 
-const shortForm = "short"
+const (
+	shortForm = "short"
+	gateForm  = "ci"
+)
+
+// effort is what the form means for this cluster. The gate has many scenarios of two
+// runtimes, and each of them is brief.
+func (c *cluster) effort() effort {
+	c.t.Helper()
+	e := efforts(c.t)
+	if *form == gateForm && c.postgres {
+		e.operations, e.kills, e.pauses, e.rounds, e.tasks, e.lasts = 10_000, 3, 3, 2, 500, 6*time.Second
+	}
+	return e
+}
 
 // notShort skips a test in the short form.
 func notShort(t *testing.T) {

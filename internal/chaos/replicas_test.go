@@ -21,7 +21,7 @@ func TestT5PauseRuntimesTwoRuntimes(t *testing.T) {
 	c := startTwo(t, 3)
 	l := newLoad(c)
 	l.keyed = true
-	rounds := max(1, efforts(t).pauses/6)
+	rounds := max(1, c.effort().pauses/6)
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {
 		for range rounds {
 			for _, stopped := range [][]*replica{{c.runtimes[0]}, {c.runtimes[1]}, c.runtimes} {
@@ -54,10 +54,10 @@ func TestT6PartitionsTwoRuntimes(t *testing.T) {
 	c := startTwo(t, 3)
 	l := newLoad(c)
 	l.timeout = 4 * time.Second
-	cuts := 0
+	cuts := max(8, 2*c.effort().kills) // each kind of each link
 	var heals []time.Duration
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
-		for i := range 2 * efforts(t).kills {
+		for i := range cuts {
 			r := c.runtimes[random.IntN(len(c.runtimes))]
 			cutOff := []*link{r.store, r.front}[i%2]
 			cutOff.set([]cut{silent, refused, deaf, mute}[i/2%4])
@@ -65,7 +65,6 @@ func TestT6PartitionsTwoRuntimes(t *testing.T) {
 			cutOff.set(whole)
 			heals = append(heals, l.now())
 			rest(ctx, time.Second)
-			cuts++
 		}
 	})
 	if most := l.timeout + 100*time.Millisecond; l.tally.longest > most {
@@ -81,20 +80,17 @@ func TestT6PartitionsTwoRuntimes(t *testing.T) {
 // lease before that happens. The renewal was accepted, so it is not dead.
 func TestT4RenewalBeforeTheDecreeTwoRuntimes(t *testing.T) {
 	c := startTwo(t, 2)
-	for _, breach := range renewalsBeforeDecrees(c) {
-		t.Error(breach)
-	}
-	c.show("`SIGSTOP` of a worker until the runtimes have judged it; its next renewal is accepted before their decree (G5)",
-		fmt.Sprintf("%d times: it lived on, and its actors were not activated anew", decrees(t)))
+	c.play(renewalsBeforeDecrees, "`SIGSTOP` of a worker until the runtimes have judged it; its next renewal is accepted before their decree (G5)",
+		fmt.Sprintf("%d times: it lived on, and its actors were not activated anew", c.decrees()))
 }
 
 // decrees is how often a decree is overtaken.
-func decrees(t *testing.T) int { t.Helper(); return max(1, efforts(t).pauses/3) }
+func (c *cluster) decrees() int { return max(1, c.effort().pauses/3) }
 
 func renewalsBeforeDecrees(c *cluster) []string {
 	owner, _, ids := c.divide()
 	var breaches breaches
-	for range decrees(c.t) {
+	for range c.decrees() {
 		before := c.activationsOf(owner, ids)
 		if overtaken := c.overtakeDecree(owner); !overtaken {
 			breaches.add("no decree was overtaken, and nothing was tried")

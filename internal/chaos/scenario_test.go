@@ -32,10 +32,15 @@ const subjects = 8
 // play lets a scenario happen and wants no breach.
 func play(t *testing.T, s scenario, fault, found string) {
 	t.Helper()
-	for _, breach := range s(start(t, 2)) {
-		t.Error(breach)
+	start(t, 2).play(s, fault, found)
+}
+
+func (c *cluster) play(s scenario, fault, found string) {
+	c.t.Helper()
+	for _, breach := range s(c) {
+		c.t.Error(breach)
 	}
-	show(t, fault, found)
+	c.show(fault, found)
 }
 
 // T4 and G1: a worker is stopped in the middle of turns, for longer than its lease.
@@ -362,18 +367,20 @@ func (c *cluster) read(w *worker, id string) int64 {
 func TestGuaranteesAreNoticed(t *testing.T) {
 	notShort(t)
 	for _, test := range []struct {
-		tag  string
-		play scenario
+		tag      string
+		play     scenario
+		topology topology
 	}{
-		{"without_g1", staleTurns},
-		{"without_g4", resumedViews},
-		{"without_g6", earlyReplies},
-		{"without_g7", lostAnswers},
-		{"without_g9", committedTasks},
-		{"without_g13", restarts},
+		{"without_g1", staleTurns, topology{}},
+		{"without_g4", resumedViews, topology{}},
+		{"without_g5", renewalsBeforeDecrees, twoRuntimes},
+		{"without_g6", earlyReplies, topology{}},
+		{"without_g7", lostAnswers, topology{}},
+		{"without_g9", committedTasks, topology{}},
+		{"without_g13", restarts, topology{}},
 	} {
 		t.Run(test.tag, func(t *testing.T) {
-			breaches := test.play(launch(t, setup{workers: 2, tags: test.tag}))
+			breaches := test.play(launch(t, setup{topology: test.topology, workers: 2, tags: test.tag}))
 			if len(breaches) == 0 {
 				t.Error("nobody noticed that the guarantee is switched off")
 			}

@@ -273,7 +273,7 @@ func (c *cluster) tasks() (left, dead int) {
 // each to have taken effect once.
 func errandsUnder(t *testing.T, c *cluster, faults func(ctx context.Context)) audit {
 	t.Helper()
-	effort := efforts(t)
+	effort := c.effort()
 	e := newErrands(c, effort.tasks)
 	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Minute)
 	defer cancel()
@@ -323,7 +323,7 @@ func killsWhileTasksCome(t *testing.T, start func(*testing.T, int) *cluster) {
 			w.awaitReady()
 		}
 	})
-	n := efforts(t).tasks
+	n := c.effort().tasks
 	c.show(fmt.Sprintf("`kill -9` of a worker or of a runtime every 2 s, %d times, while %d alarms and %d jobs are set and come (G9)", kills, n, n), found.String())
 }
 
@@ -343,7 +343,7 @@ func upgradeWhileTasksCome(t *testing.T, start func(*testing.T, int) *cluster) {
 			c.upgrade(ctx, releases[rounds%len(releases)])
 		}
 	})
-	n := efforts(t).tasks
+	n := c.effort().tasks
 	c.show(fmt.Sprintf("%d rounds of restarting every worker and runtime, from this release to the next one and back, while %d alarms and %d jobs are set and come (G9, G14)", rounds, n, n), found.String())
 }
 
