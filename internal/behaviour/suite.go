@@ -38,7 +38,7 @@ type Topology struct {
 	// became of a call that its caller gives up, is unknown then.
 	Forwards bool
 	// Report is told of each test when it has ended; nil for nobody.
-	Report func(test string, t testing.TB)
+	Report func(t testing.TB, test string)
 }
 
 // tests are the suite, by what they show.
@@ -121,7 +121,7 @@ func Run(t *testing.T, topology Topology) {
 			t.Parallel()
 			topology.Test(t, func(t *testing.T) {
 				if topology.Report != nil {
-					t.Cleanup(func() { topology.Report(name, t) })
+					t.Cleanup(func() { topology.Report(t, name) })
 				}
 				test(t, newSetup(t, topology))
 			})

@@ -51,8 +51,9 @@ type table struct {
 }
 
 // of takes what came of the tests on a topology.
-func (f *table) of(topology string) func(test string, t testing.TB) {
-	return func(test string, t testing.TB) {
+func (f *table) of(topology string) func(t testing.TB, test string) {
+	return func(t testing.TB, test string) {
+		t.Helper()
 		cell := passes
 		switch {
 		case t.Failed():
