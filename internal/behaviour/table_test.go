@@ -20,7 +20,7 @@ const (
 	beginMark = "<!-- begin: go test ./internal/behaviour -behaviour.write -->\n"
 	endMark   = "<!-- end: go test ./internal/behaviour -behaviour.write -->\n"
 	// writeCommand is how the table is made.
-	writeCommand = "go test ./internal/behaviour -count=1 -behaviour.write $PWD/docs/topologies.md"
+	writeCommand = "go test ./internal/behaviour -run TestBehaviour -count=1 -behaviour.write $PWD/docs/topologies.md"
 )
 
 // What is written into a cell.
