@@ -17,7 +17,7 @@ import (
 
 const root = ".."
 
-var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/contract.md", "docs/alarms-and-jobs.md", "docs/state.md", "docs/testing.md", "docs/runtime.md", "docs/backup.md", "docs/reliability.md", "docs/performance.md", "examples/remote-worker/README.md"}
+var documents = []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/contract.md", "docs/alarms-and-jobs.md", "docs/state.md", "docs/testing.md", "docs/runtime.md", "docs/hosts.md", "docs/topologies.md", "docs/backup.md", "docs/reliability.md", "docs/performance.md", "examples/remote-worker/README.md"}
 
 func read(t *testing.T, path string) string {
 	t.Helper()

@@ -31,8 +31,8 @@
 //
 // # Calls
 //
-// A proxy calls one actor through a [Caller]: the Service of a host, a turn or
-// view (which make the call part of their chain), or [Gateway]. A call to an actor
+// A proxy calls one actor through a [Caller]: the Service of a host or a client, a turn
+// or view (which make the call part of their chain), or [Gateway]. A call to an actor
 // that waits in the chain of the call already, fails at once instead of hanging. A
 // call to another actor happens at once and is not undone if the turn fails.
 //

@@ -13,9 +13,10 @@ import (
 )
 
 // Caller delivers calls to actors, wherever they live, now or later. Callers are the
-// Service of a host, a turn or view, and [Gateway]; the same proxy works on all of them.
-// Their methods may be called concurrently. The interface is sealed: to replace an
-// actor in a test, register another implementation with the test kit's host.
+// Service of a host or of a client (remote.Dial), a turn or view, and [Gateway]; the same
+// proxy works on all of them. Their methods may be called concurrently. The interface is
+// sealed: to replace an actor in a test, register another implementation with the test
+// kit's host.
 type Caller interface {
 	Invoke(ctx context.Context, call actor.Call) (proto.Message, error)
 	Change(ctx context.Context, change *runtimev1.TaskChange) error

@@ -42,7 +42,7 @@ func (c *cluster) dial() *remote.Client {
 	return client
 }
 
-// This is what docs/topologies.md shows.
+// This is what docs/hosts.md shows.
 func TestDial(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)

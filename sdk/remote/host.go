@@ -10,6 +10,8 @@
 //	err = myactorv1francis.RegisterMyActor(h, newCounter)
 //	err = h.Run(ctx)
 //
+// A process that only calls actors is a [Client]; see [Dial].
+//
 // A worker whose link to the runtime is cut keeps its actors and goes on when the
 // link is back; one that was away for longer than its lease joins again by itself.
 package remote
