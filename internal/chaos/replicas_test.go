@@ -21,7 +21,7 @@ func TestT5PauseRuntimesTwoRuntimes(t *testing.T) {
 	c := startTwo(t, 3)
 	l := newLoad(c)
 	l.keyed = true
-	rounds := max(1, c.effort().pauses/6)
+	rounds := max(1, c.effort().pauses/20)
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {
 		for range rounds {
 			for _, stopped := range [][]*replica{{c.runtimes[0]}, {c.runtimes[1]}, c.runtimes} {
