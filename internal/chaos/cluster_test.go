@@ -37,40 +37,43 @@ const (
 	hostPSK  = "a host secret of the chaos tests"
 )
 
-// builds are the binaries that were compiled, by the tags that they were compiled with.
+// builds are the folders of the binaries that were compiled, by what and how.
 var builds struct {
 	mu      sync.Mutex
 	folders map[string]string
 }
 
-// compile returns a folder with the runtime and the worker, compiled with the tags.
-func compile(t *testing.T, tags string) string {
+// compile returns a folder with binaries, compiled with the tags: each has the name of its
+// package.
+func compile(t *testing.T, tags string, packages ...string) string {
 	t.Helper()
 	builds.mu.Lock()
 	defer builds.mu.Unlock()
-	if folder := builds.folders[tags]; folder != "" {
+	key := strings.Join(append(packages, tags), " ")
+	if folder := builds.folders[key]; folder != "" {
 		return folder
 	}
 	folder, err := os.MkdirTemp("", "chaos") //nolint:usetesting // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, pkg := range map[string]string{runtimeBinary: "../../runtime", workerBinary: "./worker", callersBinary: "./callers"} {
-		if out, err := exec.Command("go", "build", "-tags", tags, "-o", filepath.Join(folder, name), pkg).CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", name, err, out)
-		}
+	args := append([]string{"build", "-tags", tags, "-o", folder + string(filepath.Separator)}, packages...)
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", key, err, out)
 	}
 	if builds.folders == nil {
 		builds.folders = map[string]string{}
 	}
-	builds.folders[tags] = folder
+	builds.folders[key] = folder
 	return folder
 }
+
+// binaries are the packages of the processes of a cluster.
+var binaries = []string{"../../runtime", "./worker"}
 
 const (
 	runtimeBinary = "runtime"
 	workerBinary  = "worker"
-	callersBinary = "callers"
 )
 
 func TestMain(m *testing.M) {
@@ -193,7 +196,7 @@ func launch(t *testing.T, s setup) *cluster {
 	if s.folder == "" {
 		s.folder = t.TempDir()
 	}
-	bin := compile(t, s.tags)
+	bin := compile(t, s.tags, binaries...)
 	c := &cluster{topology: s.topology, t: t, workerBin: bin, runtimeBin: bin, folder: s.folder}
 	c.ctx, c.abort = context.WithCancel(t.Context())
 	if s.postgres {

@@ -37,7 +37,7 @@ func (r seen) String() string {
 // crowd lets a process call the gateway of a worker, and returns what it saw.
 func (w *worker) crowd(t *testing.T, nice int, args ...string) seen {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(w.cluster.workerBin, callersBinary), append([]string{"-gateway", w.gateway}, args...)...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(compile(t, "", "./callers"), "callers"), append([]string{"-gateway", w.gateway}, args...)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -29,7 +29,7 @@ const (
 // the form is over, and checks what they saw.
 func faults(t *testing.T, l *load, do func(ctx context.Context, random *rand.Rand)) {
 	t.Helper()
-	e := l.cluster.effort()
+	e := efforts(t)
 	ctx, cancel := context.WithTimeout(l.cluster.ctx, 30*time.Minute)
 	defer cancel()
 	loading, stop := context.WithCancel(ctx)
@@ -83,7 +83,7 @@ func TestT1NoFaultsTwoRuntimes(t *testing.T) {
 
 func noFaults(c *cluster) {
 	l := newLoad(c)
-	l.run(c.ctx, c.effort().operations)
+	l.run(c.ctx, efforts(c.t).operations)
 	check(c.t, l)
 	allOK(c.t, l, "without any fault")
 	c.show("none", l.tally.String())
@@ -97,7 +97,7 @@ func killWorkers(c *cluster) {
 	l := newLoad(c)
 	var kills []time.Duration
 	faults(c.t, l, func(ctx context.Context, random *rand.Rand) {
-		for range c.effort().kills {
+		for range efforts(c.t).kills {
 			w := c.workers[random.IntN(len(c.workers))]
 			w.current().kill()
 			kills = append(kills, l.now())
@@ -123,7 +123,7 @@ func killRuntimes(c *cluster, absence time.Duration) {
 	before := activations(t, c)
 	var away []time.Duration
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
-		for i := range c.effort().kills {
+		for i := range efforts(c.t).kills {
 			r := c.runtimes[i%len(c.runtimes)]
 			r.current().kill()
 			rest(ctx, absence)
@@ -361,7 +361,7 @@ func rollingUpgrade(c *cluster) {
 	t, l := c.t, newLoad(c)
 	l.keyed, l.perSecond = true, 500
 	releases := upgrades(c)
-	rounds := c.effort().rounds
+	rounds := efforts(c.t).rounds
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {
 		for round := range rounds {
 			c.upgrade(ctx, releases[round%len(releases)])
@@ -380,7 +380,7 @@ func upgrades(c *cluster) []string {
 	if *form == shortForm {
 		return []string{c.runtimeBin}
 	}
-	return []string{compile(c.t, "next_release"), c.runtimeBin}
+	return []string{compile(c.t, "next_release", binaries...), c.runtimeBin}
 }
 
 // upgrade replaces every process by one of a release, one after the other.

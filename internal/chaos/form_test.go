@@ -49,7 +49,7 @@ func efforts(t *testing.T) effort {
 		}
 	case gateForm:
 		return effort{
-			operations: 20_000, kills: 6, tasks: 1_000, points: 8, pauses: 6, rounds: 3, lasts: 12 * time.Second, reader: 15 * time.Second,
+			operations: 10_000, kills: 3, tasks: 500, points: 4, pauses: 4, rounds: 2, lasts: 7 * time.Second, reader: 15 * time.Second,
 			callers: 10_000, hold: 8 * time.Second, slow: 50, idle: 5_000, longest: time.Minute, alone: true,
 		}
 	case "long":
@@ -68,21 +68,19 @@ const (
 	gateForm  = "ci"
 )
 
-// effort is what the form means for this cluster. The gate has many scenarios of two
-// runtimes, and each of them is brief.
-func (c *cluster) effort() effort {
-	c.t.Helper()
-	e := efforts(c.t)
-	if *form == gateForm && c.postgres {
-		e.operations, e.kills, e.pauses, e.rounds, e.tasks, e.lasts = 10_000, 3, 3, 2, 500, 6*time.Second
-	}
-	return e
-}
-
 // notShort skips a test in the short form.
 func notShort(t *testing.T) {
 	t.Helper()
 	if *form == shortForm {
 		t.Skip("not in the short form; see docs/reliability.md")
+	}
+}
+
+// onlyLong skips a test that the gate does with two runtimes on PostgreSQL.
+func onlyLong(t *testing.T) {
+	t.Helper()
+	notShort(t)
+	if *form == gateForm {
+		t.Skip("not in the form of the gate, which has it with two runtimes; see docs/reliability.md")
 	}
 }

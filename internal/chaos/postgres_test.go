@@ -23,7 +23,7 @@ import (
 // T10: PostgreSQL is restarted, as one does and as after a crash.
 func TestT10RestartPostgresTwoRuntimes(t *testing.T) {
 	c := startTwo(t, 3)
-	restarts := max(2, c.effort().kills/2)
+	restarts := max(2, efforts(c.t).kills/2)
 	c.underPostgres(fmt.Sprintf("PostgreSQL restarts, %d times, fast and immediate in turn (immediate is a crash)", restarts), func(ctx context.Context, i int) {
 		c.server.Restart(t, []os.Signal{pgtest.Fast, pgtest.Immediate}[i%2])
 		rest(ctx, 2*time.Second)
@@ -34,7 +34,7 @@ func TestT10RestartPostgresTwoRuntimes(t *testing.T) {
 func TestT10StalledPostgresTwoRuntimes(t *testing.T) {
 	const stall = 5 * time.Second
 	c := startTwo(t, 3)
-	stalls := max(1, c.effort().kills/6)
+	stalls := max(1, efforts(c.t).kills/6)
 	c.underPostgres(fmt.Sprintf("all processes of PostgreSQL are stopped for %v, %d times", stall, stalls), func(ctx context.Context, _ int) {
 		thaw := c.server.Freeze(t)
 		rest(ctx, stall)
@@ -49,7 +49,7 @@ func TestT10KilledConnectionsTwoRuntimes(t *testing.T) {
 	c := startTwo(t, 3)
 	db := c.open()
 	defer db.Close()
-	ends := 10 * c.effort().kills
+	ends := 10 * efforts(c.t).kills
 	c.underPostgres(fmt.Sprintf("`pg_terminate_backend` of all sessions of the runtimes, %d times, 5 times a second", ends), func(ctx context.Context, _ int) {
 		const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'francis' AND pid <> pg_backend_pid()`
 		if _, err := db.ExecContext(ctx, end); err != nil && ctx.Err() == nil {
@@ -69,8 +69,8 @@ func TestT10DeadlocksTwoRuntimes(t *testing.T) {
 	before := c.deadlocks()
 	c.underPostgres("transactions that lock rows in another order than the runtimes, all the time (40P01)", func(ctx context.Context, _ int) {
 		c.lockBackwards(ctx, db)
-	}, 10*c.effort().kills)
-	if n := c.deadlocks() - before; n < c.effort().kills {
+	}, 10*efforts(c.t).kills)
+	if n := c.deadlocks() - before; n < efforts(c.t).kills {
 		t.Errorf("there were %d deadlocks, which proves little", n)
 	}
 }

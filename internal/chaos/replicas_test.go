@@ -21,7 +21,7 @@ func TestT5PauseRuntimesTwoRuntimes(t *testing.T) {
 	c := startTwo(t, 3)
 	l := newLoad(c)
 	l.keyed = true
-	rounds := max(1, c.effort().pauses/20)
+	rounds := max(1, efforts(c.t).pauses/20)
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {
 		for range rounds {
 			for _, stopped := range [][]*replica{{c.runtimes[0]}, {c.runtimes[1]}, c.runtimes} {
@@ -54,7 +54,7 @@ func TestT6PartitionsTwoRuntimes(t *testing.T) {
 	c := startTwo(t, 3)
 	l := newLoad(c)
 	l.timeout = 4 * time.Second
-	cuts := max(8, 2*c.effort().kills) // each kind of each link
+	cuts := max(8, 2*efforts(c.t).kills) // each kind of each link
 	var heals []time.Duration
 	faults(t, l, func(ctx context.Context, random *rand.Rand) {
 		for i := range cuts {
@@ -85,7 +85,7 @@ func TestT4RenewalBeforeTheDecreeTwoRuntimes(t *testing.T) {
 }
 
 // decrees is how often a decree is overtaken.
-func (c *cluster) decrees() int { return max(1, c.effort().pauses/3) }
+func (c *cluster) decrees() int { return max(1, efforts(c.t).pauses/3) }
 
 func renewalsBeforeDecrees(c *cluster) []string {
 	owner, _, ids := c.divide()

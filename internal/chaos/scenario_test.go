@@ -380,6 +380,7 @@ func TestGuaranteesAreNoticed(t *testing.T) {
 		{"without_g13", restarts, topology{}},
 	} {
 		t.Run(test.tag, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
 			breaches := test.play(launch(t, setup{topology: test.topology, workers: 2, tags: test.tag}))
 			if len(breaches) == 0 {
 				t.Error("nobody noticed that the guarantee is switched off")

@@ -271,9 +271,9 @@ func (c *cluster) tasks() (left, dead int) {
 
 // errandsUnder sets alarms and jobs while faults happen, until both are over, and wants
 // each to have taken effect once.
-func errandsUnder(t *testing.T, c *cluster, faults func(ctx context.Context)) audit {
-	t.Helper()
-	effort := c.effort()
+func errandsUnder(c *cluster, faults func(ctx context.Context)) audit {
+	c.t.Helper()
+	effort := efforts(c.t)
 	e := newErrands(c, effort.tasks)
 	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Minute)
 	defer cancel()
@@ -290,7 +290,7 @@ func errandsUnder(t *testing.T, c *cluster, faults func(ctx context.Context)) au
 	}
 	found, breaches := e.audit()
 	for _, breach := range breaches {
-		t.Error(breach)
+		c.t.Error(breach)
 	}
 	c.checkIntegrity()
 	return found
@@ -298,15 +298,17 @@ func errandsUnder(t *testing.T, c *cluster, faults func(ctx context.Context)) au
 
 // G9: alarms and jobs come and take effect once while a worker or a runtime is killed
 // every two seconds, each in its turn.
-func TestT2KillsWhileTasksCome(t *testing.T)            { killsWhileTasksCome(t, start) }
-func TestT2KillsWhileTasksComeTwoRuntimes(t *testing.T) { killsWhileTasksCome(t, startTwo) }
+func TestT2KillsWhileTasksCome(t *testing.T) {
+	onlyLong(t)
+	killsWhileTasksCome(start(t, 3))
+}
 
-func killsWhileTasksCome(t *testing.T, start func(*testing.T, int) *cluster) {
-	t.Helper()
-	notShort(t)
-	c := start(t, 3)
+func TestT2KillsWhileTasksComeTwoRuntimes(t *testing.T) { killsWhileTasksCome(startTwo(t, 3)) }
+
+func killsWhileTasksCome(c *cluster) {
+	c.t.Helper()
 	kills := 0
-	found := errandsUnder(t, c, func(ctx context.Context) {
+	found := errandsUnder(c, func(ctx context.Context) {
 		for rest(ctx, 2*time.Second); ctx.Err() == nil; rest(ctx, 2*time.Second) {
 			if n := kills / 2; kills%2 == 0 {
 				w := c.workers[n%len(c.workers)]
@@ -323,27 +325,30 @@ func killsWhileTasksCome(t *testing.T, start func(*testing.T, int) *cluster) {
 			w.awaitReady()
 		}
 	})
-	n := c.effort().tasks
+	n := efforts(c.t).tasks
 	c.show(fmt.Sprintf("`kill -9` of a worker or of a runtime every 2 s, %d times, while %d alarms and %d jobs are set and come (G9)", kills, n, n), found.String())
 }
 
 // G9 and G14: alarms and jobs come and take effect once while every process is replaced by
 // one of the next release, and by one of this release again.
-func TestT18RollingUpgradeWhileTasksCome(t *testing.T) { upgradeWhileTasksCome(t, start) }
+func TestT18RollingUpgradeWhileTasksCome(t *testing.T) {
+	onlyLong(t)
+	upgradeWhileTasksCome(start(t, 3))
+}
 
-func TestT18RollingUpgradeWhileTasksComeTwoRuntimes(t *testing.T) { upgradeWhileTasksCome(t, startTwo) }
+func TestT18RollingUpgradeWhileTasksComeTwoRuntimes(t *testing.T) {
+	upgradeWhileTasksCome(startTwo(t, 3))
+}
 
-func upgradeWhileTasksCome(t *testing.T, start func(*testing.T, int) *cluster) {
-	t.Helper()
-	notShort(t)
-	c := start(t, 3)
+func upgradeWhileTasksCome(c *cluster) {
+	c.t.Helper()
 	releases, rounds := upgrades(c), 0
-	found := errandsUnder(t, c, func(ctx context.Context) {
+	found := errandsUnder(c, func(ctx context.Context) {
 		for ; ctx.Err() == nil; rounds++ {
 			c.upgrade(ctx, releases[rounds%len(releases)])
 		}
 	})
-	n := c.effort().tasks
+	n := efforts(c.t).tasks
 	c.show(fmt.Sprintf("%d rounds of restarting every worker and runtime, from this release to the next one and back, while %d alarms and %d jobs are set and come (G9, G14)", rounds, n, n), found.String())
 }
 
