@@ -9,13 +9,13 @@ import (
 )
 
 // Checksum is what a driver stores beside the state of an actor, and compares when
-// it reads it: the xxHash64 of type, id, identity, version, message and data, and of when
-// the actor got its last idempotency key, in Unix seconds, 0 for never. It
+// it reads it: the xxHash64 of type, id, identity, version, message and data, and of its
+// times; one that never expires has no such time. It
 // finds what a disk or a hand has changed in a row, and a row under the wrong key; it
 // is no defence against somebody who means it.
 //
 // Stored state depends on it: it must never change.
-func Checksum(actor *runtimev1.Actor, state *runtimev1.State, keyed int64) uint64 {
+func Checksum(actor *runtimev1.Actor, state *runtimev1.State, times Times) uint64 {
 	var sum Sum
 	sum.String(actor.GetType())
 	sum.String(actor.GetId())
@@ -24,7 +24,10 @@ func Checksum(actor *runtimev1.Actor, state *runtimev1.State, keyed int64) uint6
 	sum.Uint(state.GetVersion())
 	sum.String(state.GetMessage())
 	sum.Bytes(state.GetData())
-	sum.Uint(uint64(keyed))
+	sum.Uint(uint64(times.Keyed))
+	if times.Expires != 0 {
+		sum.Uint(uint64(times.Expires))
+	}
 	return sum.Value()
 }
 

@@ -56,6 +56,10 @@ func checkRecord(record *runtimev1.Record) error {
 		return fmt.Errorf("its base is not before it")
 	case record.GetMessage() == "" && len(record.GetData()) > 0:
 		return fmt.Errorf("it has data and no message")
+	case record.GetStateTtl() != nil && record.GetMessage() == "":
+		return fmt.Errorf("it has no state, and says how long that lives")
+	case record.GetStateTtl() != nil && record.GetStateTtl().AsDuration() <= 0:
+		return fmt.Errorf("its state has no time to live")
 	case record.GetDeletes() && (record.GetMessage() != "" || len(record.GetForgotten()) > 0):
 		return fmt.Errorf("it deletes the actor, and has a state or forgets keys")
 	}

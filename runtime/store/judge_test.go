@@ -52,7 +52,10 @@ func TestJudge(t *testing.T) {
 func TestChecksumGolden(t *testing.T) {
 	t.Parallel()
 	actor, committed := state()
-	if got := store.Checksum(actor, committed, 1_700_000_000); got != 0xc505c77fe903be5d {
+	if got := store.Checksum(actor, committed, store.Times{Keyed: 1_700_000_000}); got != 0xc505c77fe903be5d {
+		t.Errorf("%#x", got)
+	}
+	if got := store.Checksum(actor, committed, store.Times{Keyed: 1_700_000_000, Expires: 1_700_000_000_000_001}); got != 0xba3cb3864b1a88d5 {
 		t.Errorf("%#x", got)
 	}
 }
@@ -72,14 +75,17 @@ func TestChecksumCoversAll(t *testing.T) {
 		"no data":    func(_ *runtimev1.Actor, s *runtimev1.State) { s.Data = nil },
 	}
 	actor, committed := state()
-	whole := store.Checksum(actor, committed, 5)
-	if store.Checksum(actor, committed, 6) == whole {
-		t.Error("a change of when it was keyed is not seen")
+	times := store.Times{Keyed: 5, Expires: 7}
+	whole := store.Checksum(actor, committed, times)
+	for _, other := range []store.Times{{Keyed: 6, Expires: 7}, {Keyed: 5, Expires: 8}, {Keyed: 5}} {
+		if store.Checksum(actor, committed, other) == whole {
+			t.Errorf("that the times are %v is not seen", other)
+		}
 	}
 	for name, change := range changes {
 		actor, changed := state()
 		change(actor, changed)
-		if store.Checksum(actor, changed, 5) == whole {
+		if store.Checksum(actor, changed, times) == whole {
 			t.Errorf("a change of %s is not seen", name)
 		}
 	}

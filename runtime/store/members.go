@@ -42,7 +42,7 @@ type Members interface {
 	Regenerate(ctx context.Context, seen Point) (bool, Placed, error)
 	// Forget drops the workers that have been dead, and the identities of the actors
 	// that have been without state or live keys, for longer than age on the store's own
-	// clock, and the keys that have expired. It
+	// clock, and the keys that have expired; and it takes the states that have expired. It
 	// does a bounded piece of that and returns whether there is more.
 	Forget(ctx context.Context, age time.Duration) (more bool, err error)
 }

@@ -11,7 +11,9 @@ type Records interface {
 	// Load reads the state of actors for a worker and answers each read, in order:
 	// APPLIED with the state, STALE_EPOCH when the worker does not own the actor's
 	// shard at that epoch, DAMAGED when the stored state does not fit its checksum.
-	// It sees every record that was acknowledged before it.
+	// It sees every record that was acknowledged before it. A state that has expired by the
+	// store's clock is answered as none, with its identity and version; of one that will
+	// expire the answer says in what time.
 	//
 	// Beside the state a read brings the idempotency keys of the actor that are younger
 	// than keys.Life by the store's clock, without their replies: the oldest first, and

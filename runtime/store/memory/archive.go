@@ -76,7 +76,7 @@ func compareRefs(a, b tasks.Ref) int {
 
 // actor is an actor in a backup. When it got its last key is found anew.
 func (r row) actor(key actorKey) *backupv1.Record {
-	a := &backupv1.Actor{Type: key.typ, Id: key.id, State: r.state}
+	a := &backupv1.Actor{Type: key.typ, Id: key.id, State: r.state, Expires: r.expires}
 	if !r.emptied.IsZero() {
 		a.Emptied = r.emptied.Unix()
 	}
@@ -151,7 +151,7 @@ func (s *Store) add(r *backupv1.Record) error {
 	}
 	switch r := r.GetRecord().(type) {
 	case *backupv1.Record_Actor:
-		have := row{state: stateOf(r.Actor)}
+		have := row{state: stateOf(r.Actor), expires: r.Actor.GetExpires()}
 		if r.Actor.GetEmptied() != 0 {
 			have.emptied = time.Unix(r.Actor.GetEmptied(), 0)
 		}

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
@@ -32,9 +33,9 @@ func (s *Store) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest
 		return nil, err
 	}
 	defer s.mu.Unlock()
-	page := listing.NewPage(req)
+	page, now := listing.NewPage(req), s.now()
 	for key := range s.order.from(actorKey{typ: req.GetType(), id: page.From()}) {
-		if key.typ != req.GetType() || !page.Visit(key.id, listed(key.id, s.actors[key])) {
+		if key.typ != req.GetType() || !page.Visit(key.id, listed(key.id, s.actors[key], now)) {
 			break
 		}
 	}
@@ -42,9 +43,10 @@ func (s *Store) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest
 }
 
 // listed is an actor that is listed, nil for one without state.
-func listed(id string, r row) *runtimev1.ListedActor {
-	if r.state.GetMessage() == "" {
+func listed(id string, r row, now time.Time) *runtimev1.ListedActor {
+	state := r.answer(now)
+	if state.GetMessage() == "" {
 		return nil
 	}
-	return &runtimev1.ListedActor{Id: id, Version: r.state.GetVersion(), Size: uint64(len(r.state.GetData()))}
+	return &runtimev1.ListedActor{Id: id, Version: state.GetVersion(), Size: uint64(len(state.GetData()))}
 }

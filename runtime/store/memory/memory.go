@@ -46,6 +46,8 @@ type row struct {
 	state *runtimev1.State
 	// emptied is when the actor lost its state; zero while it has one.
 	emptied time.Time
+	// expires is when its state expires, in Unix microseconds; 0 for never.
+	expires int64
 	// keys are its idempotency keys, the oldest first.
 	keys []key
 }

@@ -33,11 +33,16 @@ func (s *Store) load(worker string, read *runtimev1.LoadRequest_Read) *runtimev1
 		result.Keys = row.recall(digest, s.now())
 		return result
 	}
-	result.Keys, result.State = row.heads(s.now()), row.state
-	if row.state == nil {
-		result.State = &runtimev1.State{}
-	}
+	result.Keys, result.State = row.heads(s.now()), row.answer(s.now())
 	return result
+}
+
+// answer is the state of an actor at a time, which is there also when it says nothing.
+func (r row) answer(now time.Time) *runtimev1.State {
+	if r.state == nil {
+		return &runtimev1.State{}
+	}
+	return store.Times{Expires: r.expires}.Live(r.state, now)
 }
 
 // Commit implements store.Records.
@@ -87,7 +92,10 @@ func (s *Store) commit(worker string, record *runtimev1.Record, work *tasks.Work
 // after is the row that a record leaves.
 func (s *Store) after(have row, record *runtimev1.Record) row {
 	now := s.now()
-	next := row{state: store.After(record, have.state.GetVersion()+1), keys: have.remember(record, now)}
+	next := row{
+		state: store.After(record, have.state.GetVersion()+1), keys: have.remember(record, now),
+		expires: store.TimesAfter(record, store.Times{}, now).Expires,
+	}
 	if record.GetMessage() == "" {
 		next.emptied = now
 	}
@@ -110,12 +118,19 @@ func (s *Store) Forget(ctx context.Context, age time.Duration) (bool, error) {
 	return forgotten == forgetAtOnce, nil
 }
 
-// forgetActors drops identities of actors without state and keys, and returns how many.
+// forgetActors takes states that have expired, and drops identities of actors without state
+// and keys. It returns how many.
 func (s *Store) forgetActors(before, now time.Time) int {
 	forgotten := 0
 	for key, row := range s.actors {
 		if forgotten == forgetAtOnce {
 			break
+		}
+		if (store.Times{Expires: row.expires}).Expired(now) {
+			row.state, row.emptied, row.expires = store.Emptied(row.state), now, 0
+			s.actors[key] = row
+			forgotten++
+			continue
 		}
 		if !row.emptied.IsZero() && row.emptied.Before(before) && len(row.live(now)) == 0 {
 			s.drop(key)

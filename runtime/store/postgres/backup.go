@@ -22,7 +22,7 @@ const (
 	// lastAsLongAs lets a backup wait for who takes it.
 	lastAsLongAs = `SET LOCAL idle_in_transaction_session_timeout = 0`
 
-	allActors = `SELECT type, id, activation, sequence, version, keyed, emptied, checksum, message, data FROM francis.actors ORDER BY type, id`
+	allActors = `SELECT type, id, activation, sequence, version, keyed, expires, emptied, checksum, message, data FROM francis.actors ORDER BY type, id`
 	allKeys   = `SELECT type, id, digest, request, since, checksum, replied, reply FROM francis.keys ORDER BY type, id, digest`
 	allTasks  = `SELECT type, id, kind, name, due, checksum, task FROM francis.%s ORDER BY type, kind, id, name`
 )
@@ -134,12 +134,12 @@ func handPart(ctx context.Context, t *transaction, part part, take func(*backupv
 func scanWholeActor(row pgx.Row) (*backupv1.Record, error) {
 	a := &backupv1.Actor{State: &runtimev1.State{}}
 	var activation, sequence, version, checksum int64
-	err := row.Scan(&a.Type, &a.Id, &activation, &sequence, &version, &a.Keyed, &a.Emptied, &checksum, &a.State.Message, &a.State.Data)
+	err := row.Scan(&a.Type, &a.Id, &activation, &sequence, &version, &a.Keyed, &a.Expires, &a.Emptied, &checksum, &a.State.Message, &a.State.Data)
 	if err != nil {
 		return nil, err
 	}
 	a.State.Identity, a.State.Version = &runtimev1.Identity{Activation: uint64(activation), Sequence: uint64(sequence)}, uint64(version)
-	a.Damaged = uint64(checksum) != store.Checksum(&runtimev1.Actor{Type: a.GetType(), Id: a.GetId()}, a.GetState(), a.GetKeyed())
+	a.Damaged = uint64(checksum) != store.Checksum(&runtimev1.Actor{Type: a.GetType(), Id: a.GetId()}, a.GetState(), store.Times{Keyed: a.GetKeyed(), Expires: a.GetExpires()})
 	return archive.Actor(a), nil
 }
 

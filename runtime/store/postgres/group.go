@@ -45,8 +45,7 @@ type group struct {
 type last struct {
 	identity *runtimev1.Identity
 	version  uint64
-	// keyed is when the actor got its last key, in Unix seconds; 0 for never.
-	keyed int64
+	times    store.Times
 	// stored is true when the actor has a row.
 	stored bool
 }
@@ -55,8 +54,8 @@ type last struct {
 type row struct {
 	actor *runtimev1.Actor
 	state *runtimev1.State
-	// keyed is as in last, and stored whether there is a row to be updated.
-	keyed  int64
+	times store.Times
+	// stored is true when there is a row to be updated.
 	stored bool
 }
 
@@ -174,18 +173,14 @@ func (g *group) verdict(worker string, record *runtimev1.Record, work *tasks.Wor
 
 // apply takes a record over, on the last one.
 func (g *group) apply(record *runtimev1.Record, have last) last {
-	next := last{identity: record.GetIdentity(), version: have.version + 1, keyed: have.keyed, stored: have.stored}
+	next := last{identity: record.GetIdentity(), version: have.version + 1, times: store.TimesAfter(record, have.times, g.now), stored: have.stored}
 	key := keyOf(record.GetActor())
 	if record.GetDeletes() {
-		next.keyed = 0
 		g.deleted[key] = struct{}{}
 		maps.DeleteFunc(g.keys, func(k keyKey, _ *runtimev1.Key) bool { return k.actorKey == key })
 	}
-	if len(record.GetKeys()) > 0 {
-		next.keyed = g.now.Unix()
-	}
 	g.lasts[key] = next
-	g.rows[key] = &row{actor: record.GetActor(), state: store.After(record, next.version), keyed: next.keyed, stored: next.stored}
+	g.rows[key] = &row{actor: record.GetActor(), state: store.After(record, next.version), times: next.times, stored: next.stored}
 	for _, digest := range record.GetForgotten() {
 		g.keys[keyKey{key, keys.Digest(digest)}] = nil
 	}
@@ -197,14 +192,14 @@ func (g *group) apply(record *runtimev1.Record, have last) last {
 
 // emptied is since when the identity of an actor without state may be forgotten, in Unix
 // seconds: not while it has live keys, which are found through it. It is 0 with a state.
-func (g *group) emptied(r *row) int64 {
+func emptied(r *row, now time.Time) int64 {
 	switch {
 	case r.state.GetMessage() != "":
 		return 0
-	case r.keyed > expired(g.now):
-		return r.keyed + int64(keys.Life/time.Second)
+	case r.times.Keyed > expired(now):
+		return r.times.Keyed + int64(keys.Life/time.Second)
 	default:
-		return g.now.Unix()
+		return now.Unix()
 	}
 }
 

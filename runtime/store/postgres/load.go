@@ -20,7 +20,7 @@ import (
 const maxLoads = 4_096
 
 const (
-	findActors = `SELECT r.n, a.activation, a.sequence, a.version, a.keyed, a.checksum, a.message, a.data
+	findActors = `SELECT r.n, a.activation, a.sequence, a.version, a.keyed, a.expires, a.checksum, a.message, a.data
 		FROM unnest($1::bigint[], $2::text[], $3::text[]) AS r (n, type, id)
 		JOIN francis.actors a ON a.type = r.type AND a.id = r.id`
 	findKeys = `SELECT r.n, k.digest, k.request, k.since, k.checksum
@@ -193,16 +193,17 @@ func (l *loading) scan(one func(pgx.Row) (n int64, err error)) func(pgx.Rows) er
 }
 
 func (l *loading) scanState(row pgx.Row) (n int64, err error) {
-	var activation, sequence, version, keyed, checksum int64
+	var activation, sequence, version, checksum int64
+	var times store.Times
 	state := &runtimev1.State{}
-	if err := row.Scan(&n, &activation, &sequence, &version, &keyed, &checksum, &state.Message, &state.Data); err != nil {
+	if err := row.Scan(&n, &activation, &sequence, &version, &times.Keyed, &times.Expires, &checksum, &state.Message, &state.Data); err != nil {
 		return n, err
 	}
 	state.Identity, state.Version = &runtimev1.Identity{Activation: uint64(activation), Sequence: uint64(sequence)}, uint64(version)
-	if store.Checksum(l.reads[n].GetActor(), state, keyed) != uint64(checksum) {
+	if store.Checksum(l.reads[n].GetActor(), state, times) != uint64(checksum) {
 		return n, errRow
 	}
-	l.results[n].State = state
+	l.results[n].State = times.Live(state, l.now)
 	return n, nil
 }
 

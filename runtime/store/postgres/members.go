@@ -196,6 +196,11 @@ func (s *Store) Forget(ctx context.Context, age time.Duration) (more bool, err e
 	if err != nil {
 		return false, err
 	}
+	n, err := s.sweepStates(ctx, now)
+	if err != nil {
+		return false, fmt.Errorf("forget: %w", err)
+	}
+	more = n == expireAtOnce
 	for _, sweep := range []struct {
 		drop   string
 		before time.Time

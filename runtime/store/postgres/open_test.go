@@ -6,9 +6,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/pgtest"
@@ -146,8 +148,40 @@ func TestMigratesForward(t *testing.T) {
 	if err := pool.QueryRow(t.Context(), "SELECT number, (SELECT count(*) FROM francis.later) FROM francis.schema").Scan(&number, &rows); err != nil {
 		t.Fatal(err)
 	}
-	if want := len(migrations) + 1; number != want || rows != 0 {
+	if want := len(later) - 1; number != want || rows != 0 {
 		t.Errorf("schema %d with %d rows after a migration that failed; want %d and 0", number, rows, want)
+	}
+}
+
+// The states of a database of the release before they could expire live for ever, until the
+// next record says something else.
+func TestMigratesToExpiry(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Start(t).Database(t)
+	s := mustOpen(t, Config{ConnectionString: database})
+	own(t, s, "w1")
+	commit := func(s store.Store, r *runtimev1.Record) {
+		t.Helper()
+		if _, _, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(s, record("a", nil, identity(1, 1), []byte("state")))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, database, "ALTER TABLE francis.actors DROP COLUMN expires")
+	execute(t, database, "UPDATE francis.schema SET number = 2")
+	s = mustOpen(t, Config{ConnectionString: database})
+	defer s.Close()
+	if state := loadOne(t, s, "w1", "a").GetState(); string(state.GetData()) != "state" || state.GetExpiresIn() != nil {
+		t.Errorf("the state is %v", state)
+	}
+	next := record("a", identity(1, 1), identity(1, 2), []byte("next"))
+	next.StateTtl = durationpb.New(time.Hour)
+	commit(s, next)
+	if state := loadOne(t, s, "w1", "a").GetState(); string(state.GetData()) != "next" || state.GetExpiresIn() == nil {
+		t.Errorf("the state is %v", state)
 	}
 }
 

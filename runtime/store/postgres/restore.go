@@ -209,8 +209,8 @@ func (c *columns) addWholeActor(a *backupv1.Actor) error {
 		c.texts[i] = append(c.texts[i], text)
 	}
 	state, identity := a.GetState(), a.GetState().GetIdentity()
-	sum := archive.Sum(store.Checksum(&runtimev1.Actor{Type: a.GetType(), Id: a.GetId()}, state, a.GetKeyed()), a.GetDamaged())
-	c.addNumbers(int64(identity.GetActivation()), int64(identity.GetSequence()), int64(state.GetVersion()), a.GetKeyed(), a.GetEmptied(), int64(sum))
+	sum := archive.Sum(store.Checksum(&runtimev1.Actor{Type: a.GetType(), Id: a.GetId()}, state, store.Times{Keyed: a.GetKeyed(), Expires: a.GetExpires()}), a.GetDamaged())
+	c.addNumbers(int64(identity.GetActivation()), int64(identity.GetSequence()), int64(state.GetVersion()), a.GetKeyed(), a.GetExpires(), a.GetEmptied(), int64(sum))
 	c.blobs[0] = append(c.blobs[0], blob(state.GetData()))
 	return nil
 }

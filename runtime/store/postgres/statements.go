@@ -23,18 +23,18 @@ const (
 		ORDER BY s.type, s.shard`
 	lockShards = findShards + ` FOR SHARE OF s`
 
-	lockActors = `SELECT a.type, a.id, a.activation, a.sequence, a.version, a.keyed
+	lockActors = `SELECT a.type, a.id, a.activation, a.sequence, a.version, a.keyed, a.expires
 		FROM unnest($1::text[], $2::text[]) AS r (type, id)
 		JOIN francis.actors a ON a.type = r.type AND a.id = r.id
 		ORDER BY a.type, a.id FOR UPDATE OF a`
 
-	actorArrays = `FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::bytea[])
-		AS r (type, id, activation, sequence, version, keyed, emptied, checksum, message, data)`
-	insertActors = `INSERT INTO francis.actors (type, id, activation, sequence, version, keyed, emptied, checksum, message, data)
-		SELECT r.type, r.id, r.activation, r.sequence, r.version, r.keyed, r.emptied, r.checksum, r.message, r.data
+	actorArrays = `FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bytea[])
+		AS r (type, id, activation, sequence, version, keyed, expires, emptied, checksum, message, data)`
+	insertActors = `INSERT INTO francis.actors (type, id, activation, sequence, version, keyed, expires, emptied, checksum, message, data)
+		SELECT r.type, r.id, r.activation, r.sequence, r.version, r.keyed, r.expires, r.emptied, r.checksum, r.message, r.data
 		` + actorArrays + ` ORDER BY r.type, r.id`
 	updateActors = `UPDATE francis.actors a SET activation = r.activation, sequence = r.sequence, version = r.version,
-		keyed = r.keyed, emptied = r.emptied, checksum = r.checksum, message = r.message, data = r.data
+		keyed = r.keyed, expires = r.expires, emptied = r.emptied, checksum = r.checksum, message = r.message, data = r.data
 		` + actorArrays + ` WHERE a.type = r.type AND a.id = r.id`
 
 	dropKeysOf = `DELETE FROM francis.keys k USING unnest($1::text[], $2::text[]) AS r (type, id) WHERE k.type = r.type AND k.id = r.id`
@@ -166,13 +166,14 @@ func (g *group) scanLasts(rows pgx.Rows) error {
 	defer rows.Close()
 	for rows.Next() {
 		var key actorKey
-		var activation, sequence, version, keyed int64
-		if err := rows.Scan(&key.typ, &key.id, &activation, &sequence, &version, &keyed); err != nil {
+		var activation, sequence, version int64
+		var times store.Times
+		if err := rows.Scan(&key.typ, &key.id, &activation, &sequence, &version, &times.Keyed, &times.Expires); err != nil {
 			return err
 		}
 		g.lasts[key] = last{
 			identity: &runtimev1.Identity{Activation: uint64(activation), Sequence: uint64(sequence)},
-			version:  uint64(version), keyed: keyed, stored: true,
+			version:  uint64(version), times: times, stored: true,
 		}
 	}
 	return rows.Err()
@@ -183,9 +184,9 @@ func (g *group) write(b *pgx.Batch) error {
 	var known, unknown columns
 	for _, key := range slices.SortedFunc(maps.Keys(g.rows), actorKey.compare) {
 		if r := g.rows[key]; r.stored {
-			known.addActor(r, g.emptied(r))
+			known.addActor(r, emptied(r, g.now))
 		} else {
-			unknown.addActor(r, g.emptied(r))
+			unknown.addActor(r, emptied(r, g.now))
 		}
 	}
 	if known.n() > 0 {
@@ -213,7 +214,7 @@ func (g *group) writeKeys(b *pgx.Batch) {
 			continue
 		}
 		kept.addKey(k)
-		actor, since := &runtimev1.Actor{Type: k.typ, Id: k.id}, g.rows[k.actorKey].keyed
+		actor, since := &runtimev1.Actor{Type: k.typ, Id: k.id}, g.rows[k.actorKey].times.Keyed
 		kept.blobs[1] = append(kept.blobs[1], key.GetRequest())
 		kept.addNumbers(since, int64(store.KeyChecksum(actor, key, since)), int64(store.ReplyChecksum(key)))
 		kept.blobs[2] = append(kept.blobs[2], blob(key.GetReply()))
@@ -233,7 +234,7 @@ func compareKeys(a, b keyKey) int {
 // columns are rows as arrays, one for each column.
 type columns struct {
 	texts   [3][]string
-	numbers [6][]int64
+	numbers [7][]int64
 	blobs   [3][][]byte
 }
 
@@ -252,14 +253,14 @@ func (c *columns) addActor(r *row, emptied int64) {
 		c.texts[i] = append(c.texts[i], text)
 	}
 	c.addNumbers(int64(identity.GetActivation()), int64(identity.GetSequence()), int64(r.state.GetVersion()),
-		r.keyed, emptied, int64(store.Checksum(r.actor, r.state, r.keyed)))
+		r.times.Keyed, r.times.Expires, emptied, int64(store.Checksum(r.actor, r.state, r.times)))
 	c.blobs[0] = append(c.blobs[0], blob(r.state.GetData()))
 }
 
 // actor are the arguments of the statements that write actors.
 func (c *columns) actor() []any {
 	return []any{
-		c.texts[0], c.texts[1], c.numbers[0], c.numbers[1], c.numbers[2], c.numbers[3], c.numbers[4], c.numbers[5],
+		c.texts[0], c.texts[1], c.numbers[0], c.numbers[1], c.numbers[2], c.numbers[3], c.numbers[4], c.numbers[5], c.numbers[6],
 		c.texts[2], c.blobs[0],
 	}
 }

@@ -17,7 +17,7 @@ import (
 // The rows of a backup, in its order, which is that of the tables: nothing is sorted.
 const (
 	allTypes  = readTypes + ` ORDER BY name`
-	allActors = `SELECT type, id, activation, sequence, version, keyed, checksum, message, data,
+	allActors = `SELECT type, id, activation, sequence, version, keyed, expires, checksum, message, data,
 		CASE WHEN message = '' THEN coalesce((SELECT since FROM emptied e WHERE e.type = a.type AND e.id = a.id), 0) ELSE 0 END
 		FROM actors a ORDER BY type, id`
 	allKeys  = `SELECT type, id, digest, request, since, checksum, replied, reply FROM keys ORDER BY type, id, digest`
@@ -164,10 +164,11 @@ func (c *conn) eachUntil(query string, visit func(*columns) error) error {
 func scanWholeActor(row *columns) *backupv1.Actor {
 	a := &backupv1.Actor{Type: row.text(), Id: row.text()}
 	identity := &runtimev1.Identity{Activation: row.uint(), Sequence: row.uint()}
-	version, keyed, sum := row.uint(), int64(row.uint()), row.uint()
+	version, times := row.uint(), store.Times{Keyed: int64(row.uint()), Expires: int64(row.uint())}
+	sum := row.uint()
 	a.State = &runtimev1.State{Identity: identity, Version: version, Message: row.text(), Data: row.bytes()}
-	a.Keyed, a.Emptied = keyed, int64(row.uint())
-	a.Damaged = sum != store.Checksum(&runtimev1.Actor{Type: a.GetType(), Id: a.GetId()}, a.GetState(), keyed)
+	a.Keyed, a.Expires, a.Emptied = times.Keyed, times.Expires, int64(row.uint())
+	a.Damaged = sum != store.Checksum(&runtimev1.Actor{Type: a.GetType(), Id: a.GetId()}, a.GetState(), times)
 	return a
 }
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
@@ -11,17 +12,19 @@ import (
 )
 
 const (
-	findLast     = `SELECT activation, sequence, version, keyed FROM actors WHERE type = ? AND id = ?`
-	replaceActor = `REPLACE INTO actors (type, id, activation, sequence, version, keyed, checksum, message, data)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	findLast     = `SELECT activation, sequence, version, keyed, expires FROM actors WHERE type = ? AND id = ?`
+	replaceActor = `REPLACE INTO actors (type, id, activation, sequence, version, keyed, expires, checksum, message, data)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	noteEmptied = `REPLACE INTO emptied (type, id, since) VALUES (?, ?, ?)`
 )
 
-// row is an actor, the state that it gets, and when it got its last key.
+// row is an actor, the state that it gets, and its times.
 type row struct {
 	record *runtimev1.Record
 	state  *runtimev1.State
-	keyed  int64
+	times  store.Times
+	// expired is when its last state would have expired, as in times.
+	expired int64
 }
 
 // group is what one transaction commits.
@@ -129,12 +132,12 @@ func (w *writer) judge(question write, work *tasks.Work, rows []row) ([]*runtime
 	answers := make([]runtimev1.CommitResponse_Result, len(question.records))
 	results := make([]*runtimev1.CommitResponse_Result, len(question.records))
 	for i, record := range question.records {
-		verdict, after, err := w.verdict(question.worker, record, work)
+		verdict, after, expired, err := w.verdict(question.worker, record, work)
 		if err != nil {
 			return nil, nil, err
 		}
 		if verdict == runtimev1.Verdict_VERDICT_APPLIED {
-			rows = append(rows, row{record: record, state: store.After(record, after.version), keyed: after.keyed})
+			rows = append(rows, row{record: record, state: store.After(record, after.version), times: after.times, expired: expired})
 		}
 		answers[i].Verdict, answers[i].Version = verdict, after.version
 		results[i] = &answers[i]
@@ -143,39 +146,43 @@ func (w *writer) judge(question write, work *tasks.Work, rows []row) ([]*runtime
 }
 
 // verdict says what becomes of a record, and what is the last of its actor after it, and
-// remembers it.
-func (w *writer) verdict(worker string, record *runtimev1.Record, work *tasks.Work) (runtimev1.Verdict, last, error) {
+// remembers it. Of a record that applies it also says when the state before it would have
+// expired.
+func (w *writer) verdict(worker string, record *runtimev1.Record, work *tasks.Work) (runtimev1.Verdict, last, int64, error) {
 	actor := record.GetActor()
 	if !w.held.table.Owns(worker, actor, record.GetFence()) {
-		return runtimev1.Verdict_VERDICT_STALE_EPOCH, last{}, nil
+		return runtimev1.Verdict_VERDICT_STALE_EPOCH, last{}, 0, nil
 	}
 	key := actorKey{actor.GetType(), actor.GetId()}
 	have, err := w.last(key)
 	if err != nil {
-		return 0, last{}, err
+		return 0, last{}, 0, err
 	}
 	verdict := store.Judge(have.identity, record)
 	if verdict == runtimev1.Verdict_VERDICT_APPLIED {
 		if verdict, err = work.Judge(record); err != nil {
-			return 0, last{}, err
+			return 0, last{}, 0, err
 		}
 	}
 	switch verdict {
 	case runtimev1.Verdict_VERDICT_APPLIED:
-		next := last{identity: record.GetIdentity(), version: have.version + 1, keyed: have.keyed}
-		if record.GetDeletes() {
-			next.keyed = 0
-		}
-		if len(record.GetKeys()) > 0 {
-			next.keyed = w.now().Unix()
-		}
+		next := last{identity: record.GetIdentity(), version: have.version + 1, times: w.timesAfter(record, have.times)}
 		w.lasts.put(key, next)
-		return verdict, next, nil
+		return verdict, next, have.times.Expires, nil
 	case runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
-		return verdict, have, nil
+		return verdict, have, 0, nil
 	default:
-		return verdict, last{}, nil
+		return verdict, last{}, 0, nil
 	}
+}
+
+// timesAfter asks for the time only where a record depends on it.
+func (w *writer) timesAfter(record *runtimev1.Record, have store.Times) store.Times {
+	var now time.Time
+	if len(record.GetKeys()) > 0 || record.GetStateTtl() != nil {
+		now = w.now()
+	}
+	return store.TimesAfter(record, have, now)
 }
 
 // last returns the last record of an actor.
@@ -191,7 +198,7 @@ func (w *writer) last(key actorKey) (last, error) {
 	have := last{
 		identity: &runtimev1.Identity{Activation: columns.uint(), Sequence: columns.uint()},
 		version:  columns.uint(),
-		keyed:    int64(columns.uint()),
+		times:    store.Times{Keyed: int64(columns.uint()), Expires: int64(columns.uint())},
 	}
 	return have, columns.err
 }
@@ -201,11 +208,14 @@ func (w *writer) replaceRow(r row) error {
 	actor, identity := r.record.GetActor(), r.state.GetIdentity()
 	err := w.replace.exec(
 		actor.GetType(), actor.GetId(), int64(identity.GetActivation()), int64(identity.GetSequence()),
-		int64(r.state.GetVersion()), r.keyed, int64(store.Checksum(actor, r.state, r.keyed)),
+		int64(r.state.GetVersion()), r.times.Keyed, r.times.Expires, int64(store.Checksum(actor, r.state, r.times)),
 		r.state.GetMessage(), blob(r.state.GetData()),
 	)
 	if err == nil && r.state.GetMessage() == "" {
 		err = w.emptied.exec(actor.GetType(), actor.GetId(), w.forgettable(r))
+	}
+	if err == nil {
+		err = w.noteExpiring(r)
 	}
 	if err == nil && r.record.GetDeletes() {
 		err = w.dropKeys.exec(actor.GetType(), actor.GetId())

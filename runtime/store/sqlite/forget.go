@@ -31,7 +31,8 @@ func (s *Store) Forget(ctx context.Context, age time.Duration) (bool, error) {
 	return answer.more, err
 }
 
-// forget drops identities of actors without state, and keys that have expired.
+// forget takes states that have expired, and drops identities of actors without state, and
+// keys that have expired.
 func (w *writer) forget(before time.Time) (written, error) {
 	if err := w.held.standing(); err != nil {
 		return written{}, err
@@ -40,7 +41,11 @@ func (w *writer) forget(before time.Time) (written, error) {
 		{count: countEmptied, drops: []string{dropActors, dropEmptied}, before: before.Unix()},
 		{count: countKeys, drops: []string{dropKeys}, before: expired(w.now()) / secondsOfHour},
 	}
-	more := false
+	n, err := w.sweepStates()
+	if err != nil {
+		return written{}, fmt.Errorf("forget: %w", err)
+	}
+	more := n == expireAtOnce
 	for _, s := range sweeps {
 		n, err := w.sweep(s)
 		if err != nil {

@@ -42,8 +42,8 @@ func (w *writer) writeKeys(r row) error {
 	}
 	for _, key := range r.record.GetKeys() {
 		err := w.addKey.exec(
-			actor.GetType(), actor.GetId(), key.GetDigest(), key.GetRequest(), r.keyed, r.keyed/secondsOfHour,
-			int64(store.KeyChecksum(actor, key, r.keyed)), int64(store.ReplyChecksum(key)), blob(key.GetReply()),
+			actor.GetType(), actor.GetId(), key.GetDigest(), key.GetRequest(), r.times.Keyed, r.times.Keyed/secondsOfHour,
+			int64(store.KeyChecksum(actor, key, r.times.Keyed)), int64(store.ReplyChecksum(key)), blob(key.GetReply()),
 		)
 		if err != nil {
 			return err
@@ -56,8 +56,8 @@ func (w *writer) writeKeys(r row) error {
 // Unix seconds: not while it has live keys, which are found through it.
 func (w *writer) forgettable(r row) int64 {
 	now := w.now()
-	if r.keyed > expired(now) {
-		return r.keyed + int64(keys.Life/time.Second)
+	if r.times.Keyed > expired(now) {
+		return r.times.Keyed + int64(keys.Life/time.Second)
 	}
 	return now.Unix()
 }

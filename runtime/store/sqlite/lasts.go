@@ -1,6 +1,9 @@
 package sqlite
 
-import runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+import (
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+)
 
 // lastsKept is how many actors each of the two halves of lasts may hold.
 const lastsKept = 1 << 15
@@ -18,8 +21,7 @@ type actorKey struct{ typ, id string }
 type last struct {
 	identity *runtimev1.Identity
 	version  uint64
-	// keyed is when the actor got its last key, in Unix seconds; 0 for never.
-	keyed int64
+	times    store.Times
 }
 
 func (l *lasts) get(key actorKey) (last, bool) {

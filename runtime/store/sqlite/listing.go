@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
@@ -13,7 +14,7 @@ import (
 
 // listActors is a range of the table. The length of a column is in the head of its row, so
 // the pages into which large states overflow are not read.
-const listActors = `SELECT id, version, message, length(data) FROM actors WHERE type = ? AND id >= ? ORDER BY id LIMIT ?`
+const listActors = `SELECT id, version, message, expires, length(data) FROM actors WHERE type = ? AND id >= ? ORDER BY id LIMIT ?`
 
 // ListActors implements store.Records.
 func (s *Store) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest) (*runtimev1.ListActorsResponse, error) {
@@ -32,10 +33,10 @@ func (s *Store) ListActors(ctx context.Context, req *runtimev1.ListActorsRequest
 }
 
 func (p *pager) listActors(req *runtimev1.ListActorsRequest) (*listing.Page, error) {
-	page := listing.NewPage(req)
+	page, now := listing.NewPage(req), p.now()
 	err := p.actors.each(func(row []driver.Value) error {
 		c := &columns{row: row}
-		id, actor := listed(c)
+		id, actor := listed(c, now)
 		if c.err == nil && !page.Visit(id, actor) {
 			return errEnough
 		}
@@ -48,9 +49,10 @@ func (p *pager) listActors(req *runtimev1.ListActorsRequest) (*listing.Page, err
 }
 
 // listed is an actor that is listed, nil for one without state.
-func listed(row *columns) (string, *runtimev1.ListedActor) {
-	id, version, message, size := row.text(), row.uint(), row.text(), row.uint()
-	if message == "" {
+func listed(row *columns, now time.Time) (string, *runtimev1.ListedActor) {
+	id, version, message := row.text(), row.uint(), row.text()
+	times, size := store.Times{Expires: int64(row.uint())}, row.uint()
+	if message == "" || times.Expired(now) {
 		return id, nil
 	}
 	return id, &runtimev1.ListedActor{Id: id, Version: version, Size: size}

@@ -12,7 +12,7 @@ import (
 	"github.com/francis-actors/francis/runtime/store/internal/queue"
 )
 
-const findState = `SELECT activation, sequence, version, keyed, checksum, message, data FROM actors WHERE type = ? AND id = ?`
+const findState = `SELECT activation, sequence, version, keyed, expires, checksum, message, data FROM actors WHERE type = ? AND id = ?`
 
 // reader is one of the goroutines that answer loads. Each takes what is waiting and
 // reads it in one transaction.
@@ -166,22 +166,32 @@ func (r *reader) read(read *runtimev1.LoadRequest_Read) (result *runtimev1.LoadR
 	return result, err
 }
 
-// state reads the state of an actor, and when it got its last key.
+// state reads the state of an actor as it is now, and when it got its last key.
 func (r *reader) state(actor *runtimev1.Actor) (*runtimev1.State, int64, error) {
-	found, ok, err := r.find.one(actor.GetType(), actor.GetId())
+	state, times, err := stateBy(r.find, actor)
+	if err != nil {
+		return nil, 0, err
+	}
+	return times.Live(state, r.now()), times.Keyed, nil
+}
+
+// stateBy reads what is stored of an actor, by a statement for findState.
+func stateBy(find *stmt, actor *runtimev1.Actor) (*runtimev1.State, store.Times, error) {
+	found, ok, err := find.one(actor.GetType(), actor.GetId())
 	if err != nil || !ok {
-		return &runtimev1.State{}, 0, err
+		return &runtimev1.State{}, store.Times{}, err
 	}
 	return scanState(actor, found)
 }
 
-func scanState(actor *runtimev1.Actor, found []driver.Value) (*runtimev1.State, int64, error) {
+func scanState(actor *runtimev1.Actor, found []driver.Value) (*runtimev1.State, store.Times, error) {
 	columns := columns{row: found}
 	identity := &runtimev1.Identity{Activation: columns.uint(), Sequence: columns.uint()}
-	version, keyed, sum := columns.uint(), int64(columns.uint()), columns.uint()
+	version, times := columns.uint(), store.Times{Keyed: int64(columns.uint()), Expires: int64(columns.uint())}
+	sum := columns.uint()
 	state := &runtimev1.State{Identity: identity, Version: version, Message: columns.text(), Data: columns.bytes()}
-	if columns.err == nil && store.Checksum(actor, state, keyed) != sum {
-		return nil, 0, fmt.Errorf("%w: the state does not fit its checksum", store.ErrDamaged)
+	if columns.err == nil && store.Checksum(actor, state, times) != sum {
+		return nil, times, fmt.Errorf("%w: the state does not fit its checksum", store.ErrDamaged)
 	}
-	return state, keyed, columns.err
+	return state, times, columns.err
 }

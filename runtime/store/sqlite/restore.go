@@ -20,14 +20,14 @@ import (
 )
 
 const (
-	insertActor   = `INSERT INTO actors (type, id, activation, sequence, version, keyed, checksum, message, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertActor   = `INSERT INTO actors (type, id, activation, sequence, version, keyed, expires, checksum, message, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertEmptied = `INSERT INTO emptied (type, id, since) VALUES (?, ?, ?)`
 	insertKey     = `INSERT INTO keys (type, id, digest, request, since, hour, checksum, replied, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	insertTask    = `INSERT INTO %s (type, kind, id, name, due, checksum, task) VALUES (?, ?, ?, ?, ?, ?, ?)`
 
 	holdsAnything = `SELECT EXISTS (SELECT 1 FROM types) OR EXISTS (SELECT 1 FROM actors) OR EXISTS (SELECT 1 FROM keys)
 		OR EXISTS (SELECT 1 FROM tasks) OR EXISTS (SELECT 1 FROM dead)`
-	dropAll = `DELETE FROM workers; DELETE FROM types; DELETE FROM shards; DELETE FROM actors; DELETE FROM emptied;
+	dropAll = `DELETE FROM workers; DELETE FROM types; DELETE FROM shards; DELETE FROM actors; DELETE FROM emptied; DELETE FROM expiring;
 		DELETE FROM keys; DELETE FROM tasks; DELETE FROM dead`
 )
 
@@ -148,9 +148,13 @@ func (i *inserter) insert(record *backupv1.Record) error {
 
 func (i *inserter) actor(a *backupv1.Actor) error {
 	state, identity := a.GetState(), a.GetState().GetIdentity()
-	sum := archive.Sum(store.Checksum(&runtimev1.Actor{Type: a.GetType(), Id: a.GetId()}, state, a.GetKeyed()), a.GetDamaged())
+	times := store.Times{Keyed: a.GetKeyed(), Expires: a.GetExpires()}
+	sum := archive.Sum(store.Checksum(&runtimev1.Actor{Type: a.GetType(), Id: a.GetId()}, state, times), a.GetDamaged())
 	err := i.exec(insertActor, a.GetType(), a.GetId(), int64(identity.GetActivation()), int64(identity.GetSequence()),
-		int64(state.GetVersion()), a.GetKeyed(), int64(sum), state.GetMessage(), blob(state.GetData()))
+		int64(state.GetVersion()), times.Keyed, times.Expires, int64(sum), state.GetMessage(), blob(state.GetData()))
+	if err == nil && times.Expires != 0 {
+		err = i.exec(insertExpiring, hourOf(times.Expires), a.GetType(), a.GetId())
+	}
 	if err != nil || a.GetEmptied() == 0 {
 		return err
 	}

@@ -138,7 +138,7 @@ func TestMigratesToTasks(t *testing.T) {
 	s := mustOpen(t, Config{Path: path})
 	commitAny(t, s)
 	mustClose(t, s)
-	change(t, path, "DROP TABLE tasks; DROP TABLE dead; DROP TABLE branches; PRAGMA user_version = 1")
+	change(t, path, withoutExpiry+"DROP TABLE tasks; DROP TABLE dead; DROP TABLE branches; PRAGMA user_version = 1")
 	s = mustOpen(t, Config{Path: path})
 	defer mustClose(t, s)
 	if got := string(loadOne(t, s, "w1", "a").GetState().GetData()); got != "state" {
@@ -147,6 +147,34 @@ func TestMigratesToTasks(t *testing.T) {
 	set(t, s, jobOf("a", "1", ""))
 	if got := jobs(due(t, s)); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("due: %v", got)
+	}
+}
+
+// withoutExpiry takes from a file what the migration to states that expire has brought.
+const withoutExpiry = "DROP TABLE expiring; ALTER TABLE actors DROP COLUMN expires; "
+
+// The states of a file of the release before they could expire live for ever, until the next
+// record says something else.
+func TestMigratesToExpiry(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data.db")
+	now := time.Now()
+	config := Config{Path: path, Now: func() time.Time { return now }}
+	s := mustOpen(t, config)
+	commitAny(t, s)
+	mustClose(t, s)
+	change(t, path, withoutExpiry+"PRAGMA user_version = 3")
+	s = mustOpen(t, config)
+	defer mustClose(t, s)
+	if state := loadOne(t, s, "w1", "a").GetState(); string(state.GetData()) != "state" || state.GetExpiresIn() != nil {
+		t.Errorf("the state is %v", state)
+	}
+	next := record("a", identity(1, 1), identity(1, 2), []byte("next"))
+	next.StateTtl = durationpb.New(time.Hour)
+	_, _, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{next})
+	ok(t, err)
+	if state := loadOne(t, s, "w1", "a").GetState(); string(state.GetData()) != "next" || state.GetExpiresIn() == nil {
+		t.Errorf("the state is %v", state)
 	}
 }
 

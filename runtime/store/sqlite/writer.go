@@ -28,6 +28,7 @@ type writer struct {
 	find, replace, emptied  *stmt
 	addKey, dropKey         *stmt
 	dropKeys                *stmt
+	expiring, unexpiring    *stmt
 	tasks                   shelves
 
 	now    func() time.Time
@@ -55,6 +56,8 @@ func newWriter(c *conn, held *held, config Config) (*writer, error) {
 		{&w.addKey, replaceKey},
 		{&w.dropKey, deleteKey},
 		{&w.dropKeys, deleteKeys},
+		{&w.expiring, insertExpiring},
+		{&w.unexpiring, deleteExpiring},
 		{&w.log.passive, "PRAGMA wal_checkpoint(PASSIVE)"},
 		{&w.log.truncate, "PRAGMA wal_checkpoint(TRUNCATE)"},
 	}

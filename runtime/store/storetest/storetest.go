@@ -35,7 +35,7 @@ const (
 func Run(t *testing.T, open func(t testing.TB, now func() time.Time) store.Store) {
 	t.Helper()
 	tests := slices.Concat(storeTests, memberTests, placementTests, recordTests, listingTests, fenceTests, loadTests, keyTests,
-		taskTests, settleTests, deleteTests, dueTests, archiveTests, raceTests, taskRaceTests)
+		taskTests, settleTests, deleteTests, expireTests, dueTests, archiveTests, raceTests, taskRaceTests)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -319,7 +319,7 @@ type Actor struct {
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
 	// The id of the actor, unescaped.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// Its last record and its state.
+	// Its last record and its state, without how long that still lives.
 	State *v1.State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// When it got its last idempotency key, in Unix seconds; 0 for never.
 	Keyed int64 `protobuf:"varint,4,opt,name=keyed,proto3" json:"keyed,omitempty"`
@@ -328,7 +328,9 @@ type Actor struct {
 	Emptied int64 `protobuf:"varint,5,opt,name=emptied,proto3" json:"emptied,omitempty"`
 	// True when the store found it damaged, and handed it over as it was: it is damaged
 	// also where it is restored.
-	Damaged       bool `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"`
+	Damaged bool `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"`
+	// When its state expires, in Unix microseconds by the clock of the store; 0 for never.
+	Expires       int64 `protobuf:"varint,7,opt,name=expires,proto3" json:"expires,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -403,6 +405,13 @@ func (x *Actor) GetDamaged() bool {
 		return x.Damaged
 	}
 	return false
+}
+
+func (x *Actor) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
 }
 
 // Key is an idempotency key. Its order is by type, id and digest.
@@ -665,14 +674,15 @@ const file_francis_backup_v1_backup_proto_rawDesc = "" +
 	"\x05taken\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05taken\"Q\n" +
 	"\x04Type\x121\n" +
 	"\x04type\x18\x01 \x01(\v2\x1d.francis.runtime.v1.ActorTypeR\x04type\x12\x16\n" +
-	"\x06shards\x18\x02 \x01(\rR\x06shards\"\xa6\x01\n" +
+	"\x06shards\x18\x02 \x01(\rR\x06shards\"\xc0\x01\n" +
 	"\x05Actor\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12/\n" +
 	"\x05state\x18\x03 \x01(\v2\x19.francis.runtime.v1.StateR\x05state\x12\x14\n" +
 	"\x05keyed\x18\x04 \x01(\x03R\x05keyed\x12\x18\n" +
 	"\aemptied\x18\x05 \x01(\x03R\aemptied\x12\x18\n" +
-	"\adamaged\x18\x06 \x01(\bR\adamaged\"\x84\x01\n" +
+	"\adamaged\x18\x06 \x01(\bR\adamaged\x12\x18\n" +
+	"\aexpires\x18\a \x01(\x03R\aexpires\"\x84\x01\n" +
 	"\x03Key\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12)\n" +

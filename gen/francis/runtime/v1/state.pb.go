@@ -275,7 +275,10 @@ type State struct {
 	// The full name of the message that data encodes; empty without state.
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// The encoded message.
-	Data          []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	Data []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	// How long it still lives if no record follows, by the clock of the store. Unset for one
+	// that lives for ever. An expired state is answered as none: without message and data.
+	ExpiresIn     *durationpb.Duration `protobuf:"bytes,5,opt,name=expires_in,json=expiresIn,proto3" json:"expires_in,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -338,6 +341,13 @@ func (x *State) GetData() []byte {
 	return nil
 }
 
+func (x *State) GetExpiresIn() *durationpb.Duration {
+	if x != nil {
+		return x.ExpiresIn
+	}
+	return nil
+}
+
 // Record is what one commit carries.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -367,7 +377,10 @@ type Record struct {
 	// The record deletes the actor: its state and its idempotency keys, its alarms and jobs,
 	// the one that the record completes too, and its dead letters. Then come the keys and the
 	// changes of the record. It has no message, and forgets nothing.
-	Deletes       bool `protobuf:"varint,11,opt,name=deletes,proto3" json:"deletes,omitempty"`
+	Deletes bool `protobuf:"varint,11,opt,name=deletes,proto3" json:"deletes,omitempty"`
+	// How long the state lives if no record follows, counted from the commit by the clock of
+	// the store. Unset for one that lives for ever, and without a message.
+	StateTtl      *durationpb.Duration `protobuf:"bytes,12,opt,name=state_ttl,json=stateTtl,proto3" json:"state_ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -477,6 +490,13 @@ func (x *Record) GetDeletes() bool {
 		return x.Deletes
 	}
 	return false
+}
+
+func (x *Record) GetStateTtl() *durationpb.Duration {
+	if x != nil {
+		return x.StateTtl
+	}
+	return nil
 }
 
 // Key is a completed call that had an idempotency key. It is kept for 24 hours.
@@ -969,12 +989,14 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"activation\x18\x01 \x01(\x06R\n" +
 	"activation\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x89\x01\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xc3\x01\n" +
 	"\x05State\x128\n" +
 	"\bidentity\x18\x01 \x01(\v2\x1c.francis.runtime.v1.IdentityR\bidentity\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"\xe1\x03\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\x128\n" +
+	"\n" +
+	"expires_in\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\texpiresIn\"\x99\x04\n" +
 	"\x06Record\x12/\n" +
 	"\x05actor\x18\x01 \x01(\v2\x19.francis.runtime.v1.ActorR\x05actor\x12/\n" +
 	"\x05fence\x18\x02 \x01(\v2\x19.francis.runtime.v1.FenceR\x05fence\x120\n" +
@@ -987,7 +1009,8 @@ const file_francis_runtime_v1_state_proto_rawDesc = "" +
 	"\tcompletes\x18\t \x01(\v2\x1e.francis.runtime.v1.CompletionR\tcompletes\x128\n" +
 	"\achanges\x18\n" +
 	" \x03(\v2\x1e.francis.runtime.v1.TaskChangeR\achanges\x12\x18\n" +
-	"\adeletes\x18\v \x01(\bR\adeletes\"z\n" +
+	"\adeletes\x18\v \x01(\bR\adeletes\x126\n" +
+	"\tstate_ttl\x18\f \x01(\v2\x19.google.protobuf.DurationR\bstateTtl\"z\n" +
 	"\x03Key\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x18\n" +
 	"\arequest\x18\x02 \x01(\fR\arequest\x12\x14\n" +
@@ -1054,35 +1077,37 @@ var file_francis_runtime_v1_state_proto_goTypes = []any{
 	(*LoadRequest_Read)(nil),      // 11: francis.runtime.v1.LoadRequest.Read
 	(*LoadResponse_Result)(nil),   // 12: francis.runtime.v1.LoadResponse.Result
 	(*CommitResponse_Result)(nil), // 13: francis.runtime.v1.CommitResponse.Result
-	(*Completion)(nil),            // 14: francis.runtime.v1.Completion
-	(*TaskChange)(nil),            // 15: francis.runtime.v1.TaskChange
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*Completion)(nil),            // 15: francis.runtime.v1.Completion
+	(*TaskChange)(nil),            // 16: francis.runtime.v1.TaskChange
 }
 var file_francis_runtime_v1_state_proto_depIdxs = []int32{
 	3,  // 0: francis.runtime.v1.State.identity:type_name -> francis.runtime.v1.Identity
-	1,  // 1: francis.runtime.v1.Record.actor:type_name -> francis.runtime.v1.Actor
-	2,  // 2: francis.runtime.v1.Record.fence:type_name -> francis.runtime.v1.Fence
-	3,  // 3: francis.runtime.v1.Record.base:type_name -> francis.runtime.v1.Identity
-	3,  // 4: francis.runtime.v1.Record.identity:type_name -> francis.runtime.v1.Identity
-	6,  // 5: francis.runtime.v1.Record.keys:type_name -> francis.runtime.v1.Key
-	14, // 6: francis.runtime.v1.Record.completes:type_name -> francis.runtime.v1.Completion
-	15, // 7: francis.runtime.v1.Record.changes:type_name -> francis.runtime.v1.TaskChange
-	16, // 8: francis.runtime.v1.Key.age:type_name -> google.protobuf.Duration
-	11, // 9: francis.runtime.v1.LoadRequest.reads:type_name -> francis.runtime.v1.LoadRequest.Read
-	12, // 10: francis.runtime.v1.LoadResponse.results:type_name -> francis.runtime.v1.LoadResponse.Result
-	5,  // 11: francis.runtime.v1.CommitRequest.records:type_name -> francis.runtime.v1.Record
-	13, // 12: francis.runtime.v1.CommitResponse.results:type_name -> francis.runtime.v1.CommitResponse.Result
-	1,  // 13: francis.runtime.v1.LoadRequest.Read.actor:type_name -> francis.runtime.v1.Actor
-	2,  // 14: francis.runtime.v1.LoadRequest.Read.fence:type_name -> francis.runtime.v1.Fence
-	0,  // 15: francis.runtime.v1.LoadResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
-	4,  // 16: francis.runtime.v1.LoadResponse.Result.state:type_name -> francis.runtime.v1.State
-	6,  // 17: francis.runtime.v1.LoadResponse.Result.keys:type_name -> francis.runtime.v1.Key
-	0,  // 18: francis.runtime.v1.CommitResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	14, // 1: francis.runtime.v1.State.expires_in:type_name -> google.protobuf.Duration
+	1,  // 2: francis.runtime.v1.Record.actor:type_name -> francis.runtime.v1.Actor
+	2,  // 3: francis.runtime.v1.Record.fence:type_name -> francis.runtime.v1.Fence
+	3,  // 4: francis.runtime.v1.Record.base:type_name -> francis.runtime.v1.Identity
+	3,  // 5: francis.runtime.v1.Record.identity:type_name -> francis.runtime.v1.Identity
+	6,  // 6: francis.runtime.v1.Record.keys:type_name -> francis.runtime.v1.Key
+	15, // 7: francis.runtime.v1.Record.completes:type_name -> francis.runtime.v1.Completion
+	16, // 8: francis.runtime.v1.Record.changes:type_name -> francis.runtime.v1.TaskChange
+	14, // 9: francis.runtime.v1.Record.state_ttl:type_name -> google.protobuf.Duration
+	14, // 10: francis.runtime.v1.Key.age:type_name -> google.protobuf.Duration
+	11, // 11: francis.runtime.v1.LoadRequest.reads:type_name -> francis.runtime.v1.LoadRequest.Read
+	12, // 12: francis.runtime.v1.LoadResponse.results:type_name -> francis.runtime.v1.LoadResponse.Result
+	5,  // 13: francis.runtime.v1.CommitRequest.records:type_name -> francis.runtime.v1.Record
+	13, // 14: francis.runtime.v1.CommitResponse.results:type_name -> francis.runtime.v1.CommitResponse.Result
+	1,  // 15: francis.runtime.v1.LoadRequest.Read.actor:type_name -> francis.runtime.v1.Actor
+	2,  // 16: francis.runtime.v1.LoadRequest.Read.fence:type_name -> francis.runtime.v1.Fence
+	0,  // 17: francis.runtime.v1.LoadResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
+	4,  // 18: francis.runtime.v1.LoadResponse.Result.state:type_name -> francis.runtime.v1.State
+	6,  // 19: francis.runtime.v1.LoadResponse.Result.keys:type_name -> francis.runtime.v1.Key
+	0,  // 20: francis.runtime.v1.CommitResponse.Result.verdict:type_name -> francis.runtime.v1.Verdict
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_francis_runtime_v1_state_proto_init() }

@@ -1,0 +1,63 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/runtime/store"
+)
+
+// expireAtOnce bounds the states that one transaction takes: they are read, and may be large.
+const expireAtOnce = 128
+
+// dueStates locks actors whose state has expired. It waits for nobody: who commits one just
+// now gives it another time.
+const dueStates = `SELECT type, id, activation, sequence, version, keyed, expires, checksum, message, data
+	FROM francis.actors WHERE expires > 0 AND expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED`
+
+// sweepStates takes a bounded number of states that have expired: the rows become those of
+// actors without state. It returns how many it looked at.
+func (s *Store) sweepStates(ctx context.Context, now time.Time) (n int, err error) {
+	err = s.look(ctx, func(ctx context.Context, t *transaction) error {
+		var due []*row
+		b := begin()
+		b.Queue(dueStates, now.UnixMicro(), expireAtOnce).Query(each(scanExpired, &due))
+		if err := t.send(ctx, b); err != nil || len(due) == 0 {
+			return err
+		}
+		n = len(due)
+		var rows columns
+		for _, r := range due {
+			if r.state != nil { // else it is damaged, and stays for people to look at
+				rows.addActor(r, emptied(r, now))
+			}
+		}
+		if rows.n() == 0 {
+			return nil
+		}
+		b = &pgx.Batch{}
+		b.Queue(updateActors, rows.actor()...)
+		_, err := t.commit(ctx, b)
+		return err
+	})
+	return n, err
+}
+
+// scanExpired reads the row of an actor, and makes it one without state; without anything,
+// where it is damaged.
+func scanExpired(r pgx.Row) (*row, error) {
+	actor, state := &runtimev1.Actor{}, &runtimev1.State{}
+	var activation, sequence, version, checksum int64
+	var times store.Times
+	if err := r.Scan(&actor.Type, &actor.Id, &activation, &sequence, &version, &times.Keyed, &times.Expires, &checksum, &state.Message, &state.Data); err != nil {
+		return nil, err
+	}
+	state.Identity, state.Version = &runtimev1.Identity{Activation: uint64(activation), Sequence: uint64(sequence)}, uint64(version)
+	if store.Checksum(actor, state, times) != uint64(checksum) {
+		return &row{}, nil
+	}
+	return &row{actor: actor, state: store.Emptied(state), times: store.Times{Keyed: times.Keyed}, stored: true}, nil
+}
