@@ -36,6 +36,8 @@ type fake struct {
 	// away makes every request fail; dead are workers that were declared dead.
 	away bool
 	dead map[string]bool
+	// left counts how often a runtime was given up.
+	left int
 	// worker is who joined last, entry the present entry of the shard.
 	worker   string
 	joins    int
@@ -94,7 +96,13 @@ func (f *fake) join(context.Context) (*Membership, error) {
 		f.worker = "w" + strconv.Itoa(f.joins)
 		f.entry = &runtimev1.Shard{Type: "probe", Shard: theShard, Epoch: f.entry.GetEpoch() + 1, Worker: f.worker}
 	})
-	return &Membership{Worker: f.worker, Lease: testLease, Runtime: &seen{f, f.worker}, Close: func() {}}, nil
+	return &Membership{Worker: f.worker, Lease: testLease, Runtime: &seen{f, f.worker}, Leave: f.leave, Close: func() {}}, nil
+}
+
+func (f *fake) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left++
 }
 
 // seen is the fake as one worker sees it.

@@ -55,6 +55,28 @@ func TestLapseBlocksAndHeals(t *testing.T) {
 	})
 }
 
+// A runtime that does not renew the lease is given up, and so is the next one; one that does
+// is not.
+func TestRuntimeThatDoesNotRenewIsGivenUp(t *testing.T) {
+	run(t, func(b *bed) {
+		left := func() int {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.left
+		}
+		time.Sleep(testLease)
+		if n := left(); n != 0 {
+			t.Errorf("a runtime was given up %d times that renews", n)
+		}
+		b.setAway(true)
+		time.Sleep(2 * lease.Interval(testLease))
+		if n := left(); n == 0 {
+			t.Error("the worker stays with a runtime that does not renew its lease")
+		}
+		b.setAway(false)
+	})
+}
+
 // The answer to a renewal that comes after the worker's death revives nothing.
 func TestLateRenewalDoesNotRevive(t *testing.T) {
 	run(t, func(b *bed) {
