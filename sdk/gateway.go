@@ -38,6 +38,9 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 	if call.Procedure == actor.DeleteProcedure {
 		return nil, fault.NotByGateway("deletes no actors", "delete it with the Service() of a host, or in an rpc of the actor whose method calls turn.Delete")
 	}
+	if call.Procedure == actor.HaltProcedure {
+		return nil, fault.NotByGateway("halts no actors", "halt them in a worker, or let a method of the actor call turn.Halt")
+	}
 	if call.Key != "" {
 		if err := name.CheckKey(call.Key); err != nil {
 			return nil, fault.InvalidKey(err.Error())
@@ -52,6 +55,9 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 	info.RequestHeader().Set(actor.IDHeader, name.EscapeID(call.ID))
 	if call.Key != "" {
 		info.RequestHeader().Set(actor.KeyHeader, call.Key)
+	}
+	if call.OnlyIfActive {
+		info.RequestHeader().Set(actor.ActiveHeader, "true")
 	}
 	reply := proto.Message(&emptypb.Empty{})
 	if call.Later == nil {

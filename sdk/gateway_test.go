@@ -352,3 +352,27 @@ func TestGatewayDeletesNothing(t *testing.T) {
 		t.Errorf("the probe says %d, %v", res.GetSum(), err)
 	}
 }
+
+// A gateway tells apart which actors are in memory, and ends nobody's stay there.
+func TestGatewayOnlyIfActive(t *testing.T) {
+	t.Parallel()
+	r := startRemote(t)
+	for name, opts := range map[string][]connecthttp.Option{"Connect": nil, "GET": {connecthttp.WithHTTPGet()}, "gRPC": {connecthttp.WithGRPC()}} {
+		proxy := r.probe(name, opts...)
+		_, err := proxy.Add(t.Context(), &behaviourv1.AddRequest{In: 1}, sdk.OnlyIfActive())
+		wantError(t, err, connect.CodeFailedPrecondition, francisv1.Reason_REASON_NOT_ACTIVE, sdk.OutcomeNothingHappened)
+		_, err = proxy.Read(t.Context(), &behaviourv1.ReadRequest{}, sdk.OnlyIfActive())
+		wantError(t, err, connect.CodeFailedPrecondition, francisv1.Reason_REASON_NOT_ACTIVE, sdk.OutcomeNothingHappened)
+		if _, err := proxy.Add(t.Context(), &behaviourv1.AddRequest{In: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if res, err := proxy.Read(t.Context(), &behaviourv1.ReadRequest{}, sdk.OnlyIfActive()); err != nil || res.GetSum() != 1 {
+			t.Errorf("%s: read %d (%v), want 1", name, res.GetSum(), err)
+		}
+		err = sdk.Halt(t.Context(), proxy.Ref)
+		wantError(t, err, connect.CodePermissionDenied, francisv1.Reason_REASON_UNSPECIFIED, sdk.OutcomeNothingHappened)
+		if r.probes.Ended(name) != 0 {
+			t.Error("a gateway has halted an actor")
+		}
+	}
+}

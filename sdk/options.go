@@ -66,6 +66,20 @@ func (once) applyToCall(c actor.Call) actor.Call {
 	return c
 }
 
+// OnlyIfActive makes a call for an actor in memory alone: where it is not, the call fails at
+// once with failed_precondition, nothing is loaded, and nothing has happened. One that is
+// just being loaded counts as in memory. It is for what is of no use otherwise, for example
+// to tell an actor to forget something. What is in memory now may not be a moment later: it
+// is no way to find out.
+func OnlyIfActive() CallOption { return onlyIfActive{} }
+
+type onlyIfActive struct{}
+
+func (onlyIfActive) applyToCall(c actor.Call) actor.Call {
+	c.OnlyIfActive = true
+	return c
+}
+
 // TimeoutOption works for a registration and for a call.
 type TimeoutOption interface {
 	ActorOption

@@ -43,6 +43,11 @@ func (t StatelessTurn) Version() uint64 { return t.turn.Version() }
 // Metadata is what came along with the call, see [WithMetadata].
 func (t StatelessTurn) Metadata() Metadata { return Metadata{t.turn.Metadata()} }
 
+// Halt lets the activation end after this turn, however the turn ends: its OnDeactivate
+// hooks run, and whoever waits already is served by a new activation, which begins from what
+// is committed. State, alarms and jobs stay. Another actor is halted by [Halt].
+func (t StatelessTurn) Halt() { t.turn.Halt() }
+
 // Delivery is the alarm or the job that the turn handles; false for a call that somebody
 // waits for.
 func (t StatelessTurn) Delivery() (Delivery, bool) {

@@ -99,11 +99,6 @@ var inProcess = behaviour.Topology{
 		}
 		return host
 	},
-	Deactivate: func(t testing.TB, host behaviour.Host, typ, id string) {
-		if err := host.(*francistest.Host).Deactivate(context.Background(), typ, id); err != nil {
-			t.Fatal(err)
-		}
-	},
 }
 
 // embedded is a host with its runtime in one process, in virtual time.
@@ -115,7 +110,6 @@ func embedded(name string, store func(testing.TB) local.Option) behaviour.Topolo
 		Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
 			return startLocal(t, store(t), register)
 		},
-		Deactivate: func(testing.TB, behaviour.Host, string, string) { time.Sleep(idle) },
 	}
 }
 
@@ -128,9 +122,6 @@ func startLocal(t testing.TB, store local.Option, register func(sdk.Registrar) e
 	run(t, host, register)
 	return host
 }
-
-// idle is longer than any actor of the suite stays in memory without a call.
-const idle = 10 * time.Minute
 
 // cluster is a runtime with a worker that hosts the actors; where it forwards, the
 // calls come from another worker that hosts none.

@@ -111,6 +111,9 @@ func (a *probe) Add(ctx context.Context, turn behaviourv1francis.ProbeActorTurn,
 	state := turn.State()
 	state.Sum += req.GetIn()
 	state.Ballast = append(state.GetBallast(), make([]byte, req.GetScript().GetBallast())...)
+	if req.GetScript().GetHalt() {
+		turn.Halt()
+	}
 	if err := a.play(ctx, turn, req.GetScript()); err != nil {
 		return nil, err
 	}
@@ -166,6 +169,11 @@ func (a *probe) play(ctx context.Context, caller sdk.Caller, script *behaviourv1
 	}
 	if err := call(ctx, caller, script); err != nil {
 		return err
+	}
+	if other := script.GetHaltOther(); other != "" {
+		if err := sdk.Halt(ctx, behaviourv1francis.NewProbeActorProxy(caller, other).Ref); err != nil {
+			return err
+		}
 	}
 	return end(script)
 }

@@ -32,8 +32,6 @@ type Topology struct {
 	// Settle waits until every call that was made has arrived where it waits; nil
 	// where that cannot be known, and the tests that need it are skipped.
 	Settle func()
-	// Deactivate drops an actor from memory; nil where tests cannot.
-	Deactivate func(t testing.TB, host Host, typ, id string)
 	// Forwards is true where the actors live on another worker than the host. What
 	// became of a call that its caller gives up, is unknown then.
 	Forwards bool
@@ -80,6 +78,11 @@ var tests = map[string]func(t *testing.T, s *setup){
 	"metadata follows the chain":                     metadataFollows,
 	"metadata is bounded":                            metadataBounded,
 	"unknown types and methods are named":            unknownNames,
+	"an actor is halted":                             actorHalted,
+	"halting waits its turn":                         haltWaits,
+	"a turn halts its actor":                         turnHalts,
+	"an actor is halted by another one":              haltedByOther,
+	"a call only for an active actor":                onlyIfActive,
 	"actors are listed by id":                        actorsListed,
 	"actors of an unknown type are not listed":       unknownTypeListed,
 	"R11 a job runs once":                            jobRunsOnce,

@@ -59,11 +59,8 @@ func goexitUndoes(t *testing.T, s *setup) {
 }
 
 func stateOutlivesActivation(t *testing.T, s *setup) {
-	if s.Deactivate == nil {
-		t.Skip("an actor cannot be dropped from memory on this topology; the topology in process runs this test")
-	}
 	s.add(t, "a", 7)
-	s.Deactivate(t, s.host, "probe", "a")
+	s.halt(t, "a")
 	if got := s.probes.Ended("a"); got != 1 {
 		t.Errorf("the hook ran %d times, want 1", got)
 	}

@@ -19,6 +19,12 @@ func WorkerDead(worker string) *connect.Error {
 		"worker "+quote(worker)+" is dead or was never admitted; join again, under a new id")
 }
 
+// NotActive is the error of a call that is only for an actor in memory.
+func NotActive(actor string) *connect.Error {
+	return refused(connect.CodeFailedPrecondition, francisv1.Reason_REASON_NOT_ACTIVE,
+		actor+" is not in memory, and the call is only for an actor that is")
+}
+
 // TypeConflict is the error of a worker that serves an actor type by another
 // contract than the worker other does.
 func TypeConflict(typ, service, known, other string) *connect.Error {

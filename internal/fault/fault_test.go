@@ -61,6 +61,11 @@ func TestConstructors(t *testing.T) {
 		message string
 		detail  *francisv1.ErrorDetail
 	}{
+		"not active": {
+			NotActive("cart/1"), connect.CodeFailedPrecondition,
+			"cart/1 is not in memory, and the call is only for an actor that is",
+			nothingFor(francisv1.Reason_REASON_NOT_ACTIVE),
+		},
 		"not by a gateway": {
 			NotByGateway("lists no actors", "list them in a worker"), connect.CodePermissionDenied,
 			"a gateway lists no actors, since it serves whoever reaches it; list them in a worker",

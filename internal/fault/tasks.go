@@ -56,6 +56,12 @@ func TooManyTasks(actor string, limit int) *connect.Error {
 		actor+" has more than "+strconv.Itoa(limit)+" alarms, jobs and dead letters, which are too many to be deleted with it at once; delete some of them first")
 }
 
+// ViewHalts is the error of a view that would halt an actor.
+func ViewHalts(caller string) *connect.Error {
+	return refused(connect.CodeFailedPrecondition, francisv1.Reason_REASON_NOT_A_VIEW,
+		"a view of "+caller+" wants to halt an actor; do it in a turn")
+}
+
 // TooManyChanges is the error of a turn that would change one alarm or job too many.
 func TooManyChanges(actor string, limit int) *connect.Error {
 	return refused(connect.CodeResourceExhausted, francisv1.Reason_REASON_TOO_LARGE,

@@ -26,6 +26,7 @@ const (
 	callFromView  = 10
 	callChain     = 11
 	callMetadata  = 12
+	callActive    = 13
 
 	first, second = 1, 2 // type and id of an actor, key and value of a map
 
@@ -60,6 +61,7 @@ func (c Call) Append(b []byte) []byte {
 	for key, value := range r.GetMetadata() {
 		b = appendPair(b, callMetadata, key, value)
 	}
+	b = appendNumber(b, callActive, protowire.EncodeBool(r.GetOnlyIfActive()))
 	return append(b, release.Extra...)
 }
 

@@ -19,7 +19,7 @@ var calls = map[string]*peerv1.InvokeRequest{
 	},
 	"everything": {
 		Type: "myactor", Id: "ä/ö", Procedure: "/myactor.v1.MyActor/Get", Epoch: math.MaxUint64, Codec: peerv1.Codec_CODEC_STRICT_JSON,
-		Body: bytes.Repeat([]byte("x"), 1000), TimeoutNanos: math.MaxInt64, IdempotencyKey: "key", View: true, FromView: true,
+		Body: bytes.Repeat([]byte("x"), 1000), TimeoutNanos: math.MaxInt64, IdempotencyKey: "key", View: true, FromView: true, OnlyIfActive: true,
 		Chain:    []*runtimev1.Actor{{Type: "cart", Id: "1"}, {}, {Type: "stock", Id: "9"}},
 		Metadata: map[string]string{"tenant": "acme", "empty": ""},
 	},

@@ -137,6 +137,8 @@ const (
 	Reason_REASON_INVALID_TASK Reason = 26
 	// There is no such alarm, job or dead letter.
 	Reason_REASON_UNKNOWN_TASK Reason = 27
+	// The actor is not in memory, and the call was only for one that is.
+	Reason_REASON_NOT_ACTIVE Reason = 28
 )
 
 // Enum value maps for Reason.
@@ -170,6 +172,7 @@ var (
 		25: "REASON_TOO_MANY_KEYS",
 		26: "REASON_INVALID_TASK",
 		27: "REASON_UNKNOWN_TASK",
+		28: "REASON_NOT_ACTIVE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":       0,
@@ -200,6 +203,7 @@ var (
 		"REASON_TOO_MANY_KEYS":     25,
 		"REASON_INVALID_TASK":      26,
 		"REASON_UNKNOWN_TASK":      27,
+		"REASON_NOT_ACTIVE":        28,
 	}
 )
 
@@ -341,7 +345,7 @@ const file_francis_v1_errors_proto_rawDesc = "" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18OUTCOME_NOTHING_HAPPENED\x10\x01\x12\x13\n" +
-	"\x0fOUTCOME_UNKNOWN\x10\x02*\xb3\x05\n" +
+	"\x0fOUTCOME_UNKNOWN\x10\x02*\xca\x05\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REASON_METHOD_FAILED\x10\x01\x12\x13\n" +
@@ -371,7 +375,8 @@ const file_francis_v1_errors_proto_rawDesc = "" +
 	"\x16REASON_IDEMPOTENCY_KEY\x10\x18\x12\x18\n" +
 	"\x14REASON_TOO_MANY_KEYS\x10\x19\x12\x17\n" +
 	"\x13REASON_INVALID_TASK\x10\x1a\x12\x17\n" +
-	"\x13REASON_UNKNOWN_TASK\x10\x1bB<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
+	"\x13REASON_UNKNOWN_TASK\x10\x1b\x12\x15\n" +
+	"\x11REASON_NOT_ACTIVE\x10\x1cB<Z:github.com/francis-actors/francis/gen/francis/v1;francisv1b\x06proto3"
 
 var (
 	file_francis_v1_errors_proto_rawDescOnce sync.Once

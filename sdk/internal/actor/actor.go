@@ -27,6 +27,14 @@ const IDHeader = "Francis-Actor-Id"
 // not serve it.
 const DeleteProcedure = "/francis.v1.Actor/Delete"
 
+// ActiveHeader says over HTTP that a call is only for an actor in memory: "true".
+const ActiveHeader = "Francis-Only-If-Active"
+
+// HaltProcedure names what every actor has beside the methods of its contract, by which
+// hosts have its activation ended. It takes and returns google.protobuf.Empty. The gateway
+// does not serve it.
+const HaltProcedure = "/francis.v1.Actor/Halt"
+
 // Type is an actor type as it was registered: its contract, the settings that
 // registration overrode, and how to make and call an actor. It is immutable.
 type Type struct {
@@ -66,6 +74,8 @@ type Call struct {
 	View bool
 	// Once keeps the proxy from sending the call again.
 	Once bool
+	// OnlyIfActive lets the call fail where the actor is not in memory.
+	OnlyIfActive bool
 	// Codec, where it is set, says how Body encodes the request, which is nil then; the
 	// reply is encoded alike.
 	Codec peerv1.Codec
@@ -106,6 +116,8 @@ type Turn interface {
 	Metadata() Metadata
 	// Delete lets the commit of the turn delete the actor.
 	Delete(ctx context.Context) error
+	// Halt lets the activation end after the turn, however that ends.
+	Halt()
 	// Delivery is the alarm or job that the turn handles; nil for a call.
 	Delivery() *Delivery
 	Log() *slog.Logger

@@ -19,6 +19,7 @@ import (
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 	"github.com/francis-actors/francis/sdk/internal/codec"
+	"github.com/francis-actors/francis/sdk/internal/deliver"
 )
 
 // compressFrom is the size from which answers are compressed, for clients that ask
@@ -103,13 +104,17 @@ func (g *Gateway) serve(ctx context.Context, t target, stream connect.ServerStre
 	if err != nil {
 		return err
 	}
+	active, err := headerActive(info.RequestHeader(), later)
+	if err != nil {
+		return err
+	}
 	if err := g.load.take(len(body.data)); err != nil {
 		return advised(info, err)
 	}
 	defer g.load.give(len(body.data))
 	call := actor.Call{
 		Type: t.typ, ID: id, Procedure: t.Procedure, View: t.View,
-		Codec: encoding, Body: body.data, Key: key, Later: later,
+		Codec: encoding, Body: body.data, Key: key, OnlyIfActive: active, Later: later,
 	}
 	if later != nil {
 		return g.serveLater(ctx, info, call, stream)
@@ -130,6 +135,23 @@ func headerKey(header valuer) (string, error) {
 		return "", invalid(fault.InvalidKey, err)
 	}
 	return key, invalid(fault.InvalidKey, name.CheckKey(key))
+}
+
+// headerActive is what the header says of a call that is only for an actor in memory. It is
+// no authority: whoever may call may do without.
+func headerActive(header valuer, later *actor.Later) (bool, error) {
+	value, given, err := single(header, actor.ActiveHeader)
+	switch {
+	case err != nil:
+		return false, malformed(err.Error())
+	case !given || value == "false":
+		return false, nil
+	case value != "true":
+		return false, malformed("the header " + actor.ActiveHeader + " is " + strconv.Quote(value) + "; it is true or false")
+	case later != nil:
+		return false, malformed("the header " + actor.ActiveHeader + " is for a call, and " + deliver.Header + " lets the method be called later; leave one of them out")
+	}
+	return true, nil
 }
 
 // valuer is a header, net/http's or Connect's.

@@ -91,7 +91,7 @@ func (h *Host) prepare(ctx context.Context, from origin, call *actor.Call) (*run
 	}
 	r := &run{
 		host: h, parent: ctx, typ: call.Type, id: call.ID, caller: from.link, fromView: from.view,
-		codec: uint8(call.Codec), //nolint:gosec // another one than there is does not decode the request
+		onlyActive: call.OnlyIfActive, codec: uint8(call.Codec), //nolint:gosec // another one than there is does not decode the request
 		table: h.types.all()[call.Type], shard: placement.ShardOf(call.ID, placement.Shards), keyed: keyedBy(call.Key),
 	}
 	r.method = r.table.method(call.Procedure)
@@ -116,7 +116,7 @@ func (r *run) known() error {
 // again is a new run of the same call.
 func (r *run) again(call *actor.Call) *run {
 	return &run{
-		host: r.host, parent: r.parent, typ: r.typ, id: r.id, caller: r.caller, fromView: r.fromView, codec: r.codec,
+		host: r.host, parent: r.parent, typ: r.typ, id: r.id, caller: r.caller, fromView: r.fromView, onlyActive: r.onlyActive, codec: r.codec,
 		table: r.table, shard: r.shard, method: r.method, keyed: keyedBy(call.Key),
 		metadata: r.metadata, due: r.due, ends: r.ends, patience: r.patience,
 	}
@@ -225,11 +225,16 @@ func (r *run) gives() time.Duration {
 
 // local runs a call on this worker.
 func (h *Host) local(r *run, call *actor.Call) (answer, error) {
+	if call.Procedure == actor.HaltProcedure {
+		return r.halt()
+	}
 	if err := r.resolve(call); err != nil {
 		return answer{}, err
 	}
 	verdict, parked, err := r.enter()
 	switch {
+	case errors.Is(err, errAbsent):
+		return answer{}, r.absent()
 	case err != nil:
 		return answer{}, err
 	case parked != nil:
@@ -244,8 +249,11 @@ func (h *Host) local(r *run, call *actor.Call) (answer, error) {
 func (r *run) enter() (turn.Verdict, <-chan struct{}, error) {
 	for {
 		slot, parked, err := r.table.slot(r)
-		if err != nil || parked != nil {
+		switch {
+		case err != nil || parked != nil:
 			return 0, parked, err
+		case slot == nil:
+			return 0, nil, errAbsent
 		}
 		switch verdict, alive := slot.arrive(r); {
 		case !alive:
@@ -260,7 +268,15 @@ func (r *run) enter() (turn.Verdict, <-chan struct{}, error) {
 
 // park waits until the shard has been handed over.
 func (r *run) park(over <-chan struct{}) error {
-	err := r.wait(func(ctx context.Context) error {
+	if err := r.until(over); err != nil {
+		return err
+	}
+	return errMoved
+}
+
+// until waits until a channel is closed.
+func (r *run) until(over <-chan struct{}) error {
+	return r.wait(func(ctx context.Context) error {
 		select {
 		case <-over:
 			return nil
@@ -268,10 +284,6 @@ func (r *run) park(over <-chan struct{}) error {
 			return ctx.Err()
 		}
 	})
-	if err != nil {
-		return err
-	}
-	return errMoved
 }
 
 // callerName is the actor that calls from a turn or view; another worker may have sent
@@ -435,7 +447,7 @@ func (l *letter) write(r *run, call *actor.Call, entry *runtimev1.Shard) error {
 	req.Type, req.Id, req.Procedure, req.Epoch = r.typ, r.id, call.Procedure, entry.GetEpoch()
 	req.Codec, req.Body = call.Codec, call.Body
 	req.Chain, req.FromView, req.Metadata = encodeChain(r.caller), r.fromView, r.metadata
-	req.IdempotencyKey, req.View = call.Key, call.View
+	req.IdempotencyKey, req.View, req.OnlyIfActive = call.Key, call.View, call.OnlyIfActive
 	if call.Codec != 0 {
 		return nil
 	}

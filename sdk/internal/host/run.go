@@ -51,6 +51,9 @@ type run struct {
 	forwarded bool
 	// fromView is true for a call that a view makes.
 	fromView bool
+	// onlyActive is true for what is not worth an activation: where the actor has none, it
+	// gets none.
+	onlyActive bool
 	// ends is true when the deadline or the parent context can end the call.
 	ends bool
 	// released is true when the next record waits for the caller to run again.

@@ -42,6 +42,7 @@ func (h *Host) Serve(call Forwarded, req *peerv1.InvokeRequest) {
 	asked := actor.Call{
 		Type: req.GetType(), ID: req.GetId(), Procedure: req.GetProcedure(), View: req.GetView(),
 		Codec: req.GetCodec(), Body: req.GetBody(), Timeout: remoteTimeout(req), Key: req.GetIdempotencyKey(),
+		OnlyIfActive: req.GetOnlyIfActive(),
 	}
 	r, err := h.prepare(call, remoteOrigin(req), &asked)
 	if err != nil {
@@ -79,11 +80,17 @@ func (r *run) serve(call *actor.Call) {
 		r.fail(errMoved)
 		return
 	}
+	if call.Procedure == actor.HaltProcedure {
+		r.serveHalt()
+		return
+	}
 	if err := r.resolve(call); err != nil {
 		r.fail(err)
 		return
 	}
 	switch _, parked, err := r.enter(); {
+	case errors.Is(err, errAbsent):
+		r.host.pool.run(absence{r})
 	case err != nil:
 		r.fail(err)
 	case parked != nil:

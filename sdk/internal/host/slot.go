@@ -93,6 +93,9 @@ func (s *slot) ready(r *run) error {
 	if !r.ticket.Opens() {
 		return nil
 	}
+	if r.onlyActive {
+		return r.absent()
+	}
 	if err := s.retire((*turnContext)(r)); err != nil {
 		return ended(err)
 	}

@@ -77,7 +77,8 @@ type shard struct {
 	parked chan struct{}
 }
 
-// slot returns the slot of the actor that r calls, a new one if need be. While the
+// slot returns the slot of the actor that r calls, a new one if need be, and none for what is
+// not worth one. While the
 // shard or the host drains, only calls that a turn waits for get in; others
 // get the channel that they wait for.
 func (t *table) slot(r *run) (*slot, <-chan struct{}, error) {
@@ -96,7 +97,8 @@ func (t *table) slot(r *run) (*slot, <-chan struct{}, error) {
 
 // slot returns the slot of the actor that r calls. The shard is locked.
 func (s *shard) slot(t *table, r *run) *slot {
-	if have, ok := s.slots[r.id]; ok {
+	have, ok := s.slots[r.id]
+	if ok || r.onlyActive {
 		return have
 	}
 	if s.slots == nil {

@@ -109,7 +109,10 @@ type InvokeRequest struct {
 	// The actors that wait for this call, outermost first.
 	Chain []*v1.Actor `protobuf:"bytes,11,rep,name=chain,proto3" json:"chain,omitempty"`
 	// What middleware has attached to the call.
-	Metadata      map[string]string `protobuf:"bytes,12,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,12,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// True for a call that wants the actor in memory: where it is not, the call fails with
+	// REASON_NOT_ACTIVE, and nothing is loaded.
+	OnlyIfActive  bool `protobuf:"varint,13,opt,name=only_if_active,json=onlyIfActive,proto3" json:"only_if_active,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -228,6 +231,13 @@ func (x *InvokeRequest) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *InvokeRequest) GetOnlyIfActive() bool {
+	if x != nil {
+		return x.OnlyIfActive
+	}
+	return false
+}
+
 // InvokeResponse answers a call that did not fail.
 type InvokeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -287,7 +297,7 @@ var File_francis_peer_v1_peer_proto protoreflect.FileDescriptor
 
 const file_francis_peer_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x1afrancis/peer/v1/peer.proto\x12\x0ffrancis.peer.v1\x1a\x1afrancis/link/v1/link.proto\x1a\x1efrancis/runtime/v1/state.proto\x1a\x1ffrancis/runtime/v1/worker.proto\"\xe0\x03\n" +
+	"\x1afrancis/peer/v1/peer.proto\x12\x0ffrancis.peer.v1\x1a\x1afrancis/link/v1/link.proto\x1a\x1efrancis/runtime/v1/state.proto\x1a\x1ffrancis/runtime/v1/worker.proto\"\x86\x04\n" +
 	"\rInvokeRequest\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1c\n" +
@@ -301,7 +311,8 @@ const file_francis_peer_v1_peer_proto_rawDesc = "" +
 	"\tfrom_view\x18\n" +
 	" \x01(\bR\bfromView\x12/\n" +
 	"\x05chain\x18\v \x03(\v2\x19.francis.runtime.v1.ActorR\x05chain\x12H\n" +
-	"\bmetadata\x18\f \x03(\v2,.francis.peer.v1.InvokeRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\f \x03(\v2,.francis.peer.v1.InvokeRequest.MetadataEntryR\bmetadata\x12$\n" +
+	"\x0eonly_if_active\x18\r \x01(\bR\fonlyIfActive\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"^\n" +

@@ -502,7 +502,11 @@ type Script struct {
 	// End the goroutine.
 	Goexit bool `protobuf:"varint,12,opt,name=goexit,proto3" json:"goexit,omitempty"`
 	// The first actor on the path is deleted instead of called.
-	Delete        bool `protobuf:"varint,13,opt,name=delete,proto3" json:"delete,omitempty"`
+	Delete bool `protobuf:"varint,13,opt,name=delete,proto3" json:"delete,omitempty"`
+	// End the activation after the turn.
+	Halt bool `protobuf:"varint,14,opt,name=halt,proto3" json:"halt,omitempty"`
+	// Halt the probe of this id.
+	HaltOther     string `protobuf:"bytes,15,opt,name=halt_other,json=haltOther,proto3" json:"halt_other,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -626,6 +630,20 @@ func (x *Script) GetDelete() bool {
 		return x.Delete
 	}
 	return false
+}
+
+func (x *Script) GetHalt() bool {
+	if x != nil {
+		return x.Halt
+	}
+	return false
+}
+
+func (x *Script) GetHaltOther() string {
+	if x != nil {
+		return x.HaltOther
+	}
+	return ""
 }
 
 // AddRequest adds to the sum.
@@ -1284,7 +1302,7 @@ const file_behaviour_v1_behaviour_proto_rawDesc = "" +
 	"ProbeState\x12\x10\n" +
 	"\x03sum\x18\x01 \x01(\x03R\x03sum\x12\x14\n" +
 	"\x05notes\x18\x02 \x03(\tR\x05notes\x12\x18\n" +
-	"\aballast\x18\x03 \x01(\fR\aballast\"\xed\x02\n" +
+	"\aballast\x18\x03 \x01(\fR\aballast\"\xa0\x03\n" +
 	"\x06Script\x12\x12\n" +
 	"\x04wait\x18\x01 \x01(\tR\x04wait\x12/\n" +
 	"\x05sleep\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05sleep\x12\x12\n" +
@@ -1300,7 +1318,10 @@ const file_behaviour_v1_behaviour_proto_rawDesc = "" +
 	" \x01(\x05R\bfailCode\x12\x14\n" +
 	"\x05panic\x18\v \x01(\tR\x05panic\x12\x16\n" +
 	"\x06goexit\x18\f \x01(\bR\x06goexit\x12\x16\n" +
-	"\x06delete\x18\r \x01(\bR\x06delete\"J\n" +
+	"\x06delete\x18\r \x01(\bR\x06delete\x12\x12\n" +
+	"\x04halt\x18\x0e \x01(\bR\x04halt\x12\x1d\n" +
+	"\n" +
+	"halt_other\x18\x0f \x01(\tR\thaltOther\"J\n" +
 	"\n" +
 	"AddRequest\x12\x0e\n" +
 	"\x02in\x18\x01 \x01(\x03R\x02in\x12,\n" +
