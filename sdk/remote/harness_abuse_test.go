@@ -185,7 +185,7 @@ func (c *cluster) increment(id string, by, want int32) {
 	}
 }
 
-// rogue is a worker that joined rightly, and then says what it likes.
+// rogue is a worker or client that joined rightly, and then says what it likes.
 type rogue struct {
 	*cluster
 	id     string
@@ -196,14 +196,18 @@ type rogue struct {
 }
 
 func (c *cluster) newRogue() *rogue {
+	return c.newRogueAs(join.Request{Role: pki.RoleWorker, Address: "127.0.0.1:7571", Types: []string{"myactor"}})
+}
+
+// newRogueAs is one in the role of a request.
+func (c *cluster) newRogueAs(req join.Request) *rogue {
 	c.t.Helper()
 	trust, err := pki.Pinned(c.authority().Bundle().PEM())
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	member, err := join.Join(c.ctx(), join.Request{
-		Runtime: c.address(), Trust: trust, Secret: c.cfg.Bootstrap.HostPSK, Role: pki.RoleWorker, Address: "127.0.0.1:7571", Types: []string{"myactor"},
-	})
+	req.Runtime, req.Trust, req.Secret = c.address(), trust, c.cfg.Bootstrap.HostPSK
+	member, err := join.Join(c.ctx(), req)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -84,11 +84,20 @@ var invocations = map[string]struct {
 	"a method of the cluster":   {func(i *peerv1.InvokeRequest) { i.Procedure = "/francis.runtime.v1.WorkerService/Commit" }, connect.CodeUnimplemented, "Commit"},
 }
 
-// T23 on a worker's port: whatever another worker sends is answered rightly or
+// T23 on a worker's port: whatever another worker or a client sends is answered rightly or
 // refused by name, and none of it ends in a panic.
 func TestARoguePeerIsRefusedByName(t *testing.T) {
 	t.Parallel()
-	r := startRogue(t)
+	for role, start := range map[string]func(*testing.T) *rogue{"worker": startRogue, "client": startRogueClient} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			start(t).invokeAll()
+		})
+	}
+}
+
+func (r *rogue) invokeAll() {
+	t := r.t
 	for name, test := range invocations {
 		req := r.invocation()
 		test.change(req)

@@ -17,6 +17,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/join"
 	"github.com/francis-actors/francis/internal/pki"
 )
 
@@ -39,6 +40,14 @@ func startRogue(t *testing.T) *rogue {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// startRogueClient is startRogue for a client.
+func startRogueClient(t *testing.T) *rogue {
+	t.Helper()
+	c := startCluster(t)
+	c.increment(victim, 42, 42)
+	return c.newRogueAs(join.Request{Role: pki.RoleClient})
 }
 
 // unharmed checks that the honest worker and its counter are as they were.
