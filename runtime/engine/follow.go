@@ -40,6 +40,14 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
+// current fails where nobody knows whether other runtimes have changed something: a client,
+// which renews no lease, hears by that of a runtime that is cut off from the store.
+func (f *follower) current(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, f.engine.cfg.Lease)
+	defer cancel()
+	return f.catchUp(ctx)
+}
+
 // catchUp reads the store if somebody has changed the placement. Then the board has
 // everything that was acknowledged before the call, by whichever runtime.
 func (f *follower) catchUp(ctx context.Context) error {

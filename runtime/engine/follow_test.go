@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
@@ -60,6 +62,52 @@ func TestTwoEnginesOfOneStore(t *testing.T) {
 		again.look()
 		if owned, _ := again.owned("cart"); len(owned) != placement.Shards {
 			t.Errorf("seen through the other engine it owns %d shards", len(owned))
+		}
+	})
+}
+
+// cutOff is a shared store that says nothing once it is.
+type cutOff struct {
+	commons
+
+	is atomic.Bool
+}
+
+func (c *cutOff) Placements(ctx context.Context) (store.Placements, error) {
+	if c.is.Load() {
+		<-ctx.Done()
+		return store.Placements{}, ctx.Err()
+	}
+	return c.commons.Placements(ctx)
+}
+
+// Whoever watches at an engine that is cut off from the store is told so, instead of that
+// nothing has changed. Breaks without current.
+func TestAWatchEndsWithoutTheStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		shared := &cutOff{commons: commons{memory.New()}}
+		h := start(t, Config{Store: shared})
+		h.join("cart")
+		caller := h.Worker("a-client")
+		watch := func(cursor string) (*runtimev1.WatchResponse, error) {
+			return caller.Watch(t.Context(), &runtimev1.WatchRequest{Cursor: cursor})
+		}
+		time.Sleep(settled)
+		table, err := watch("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := watch(table.GetCursor()); err != nil || again.GetCursor() != table.GetCursor() || len(again.GetShards()) > 0 {
+			t.Errorf("without news it is told %v, %v", again, err)
+		}
+		shared.is.Store(true)
+		began := time.Now()
+		if again, err := watch(table.GetCursor()); err == nil {
+			t.Errorf("cut off it is told %v", again)
+		}
+		if took := time.Since(began); took > watchPatience+h.cfg.Lease+time.Second {
+			t.Errorf("it hears of it after %v", took)
 		}
 	})
 }

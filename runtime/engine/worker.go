@@ -96,7 +96,7 @@ func (e *Engine) watch(ctx context.Context, id, cursor string) (*runtimev1.Watch
 		select {
 		case <-changed:
 		case <-timer.C:
-			return &runtimev1.WatchResponse{Cursor: cursor}, nil
+			return &runtimev1.WatchResponse{Cursor: cursor}, e.follower.current(ctx)
 		case <-e.gate.closing:
 			return nil, fault.RuntimeStopping()
 		case <-ctx.Done():
