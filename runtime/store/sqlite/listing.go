@@ -13,7 +13,8 @@ import (
 )
 
 // listActors is a range of the table. The length of a column is in the head of its row, so
-// the pages into which large states overflow are not read.
+// the pages into which large states overflow are not read, but for those that expire: when,
+// lies behind the state.
 const listActors = `SELECT id, version, message, expires, length(data) FROM actors WHERE type = ? AND id >= ? ORDER BY id LIMIT ?`
 
 // ListActors implements store.Records.
