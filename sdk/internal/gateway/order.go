@@ -138,12 +138,20 @@ func orderedCall(r *http.Request, at place, body []byte) (actor.Call, error) {
 	}, nil
 }
 
-// listing is a page of a list, as people see it.
+// listing is a page of a list, as people see it: of what is listed, which may be nothing.
 type listing struct {
-	Alarms []listed `json:"alarms,omitempty"`
-	Jobs   []listed `json:"jobs,omitempty"`
+	Alarms []listed `json:"alarms,omitzero"`
+	Jobs   []listed `json:"jobs,omitzero"`
 	// Next is what the query after of the next page is; empty for the last page.
 	Next string `json:"next,omitempty"`
+}
+
+// newListing is an empty page of a kind.
+func newListing(k kind) listing {
+	if k.named {
+		return listing{Alarms: []listed{}}
+	}
+	return listing{Jobs: []listed{}}
 }
 
 func (l *listing) add(c *contract.Contract, t *runtimev1.ScheduledTask) {

@@ -147,7 +147,7 @@ func (g *Gateway) listTasks(w http.ResponseWriter, r *http.Request, at place) er
 	if wantsBinary(r) {
 		return g.answerBinary(w, page)
 	}
-	list := listing{}
+	list := newListing(at.kind)
 	if page.GetMore() {
 		list.Next = cmp.Or(last.GetAlarm(), last.GetJob())
 	}

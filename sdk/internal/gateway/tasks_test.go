@@ -427,7 +427,8 @@ func TestLists(t *testing.T) {
 		"/alarm/probe/a?after=hidden":        `{"alarms":[` + slashJSON + `]}`,
 		"/alarm/probe/a?name=daily":          `{"alarms":[` + dailyJSON + `]}`,
 		"/alarm/probe/a?after=daily&limit=1": `{"alarms":[` + slashJSON + `]}`, // the one between is hidden
-		"/alarm/probe/nobody":                `{}`,
+		"/alarm/probe/nobody":                `{"alarms":[]}`,
+		"/job/probe/nobody":                  `{"jobs":[]}`,
 		"/alarm/probe/a/daily":               dailyJSON,
 		"/alarm/probe/a/x%2Fy":               slashJSON,
 		"/job/probe/a":                       `{"jobs":[` + oneJSON + `,` + goneJSON + `]}`,
