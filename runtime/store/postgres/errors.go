@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -93,7 +94,7 @@ type health struct {
 
 // note takes the end of a transaction over.
 func (h *health) note(err error) {
-	away := errors.Is(err, store.ErrAway)
+	away := errors.Is(err, store.ErrAway) && !errors.Is(err, context.Canceled) // who gave up has not seen it
 	if err != nil && !away {
 		return
 	}
