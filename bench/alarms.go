@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/limit"
-	"github.com/francis-actors/francis/runtime/store/sqlite"
 	"github.com/francis-actors/francis/sdk"
 )
 
@@ -39,14 +37,13 @@ const (
 // alarmID names an actor that has an alarm. Each adds 1, once.
 func alarmID(n int) string { return fmt.Sprintf("alarm-%07d", n) }
 
-// topology is where alarms are measured.
-type topology func(ctx context.Context, path string, measure measurement) (result, error)
-
 // alarms are due at once, each of an actor of its own that is not in memory.
 type alarms struct {
 	// others is how many more are stored, which are due much later: the number of the stored
 	// actors over this; 0 is none.
 	others int
+	// on is where they are kept.
+	on storage
 }
 
 func (a alarms) embedded(ctx context.Context, l *lab, _ int) (result, error) {
@@ -59,26 +56,26 @@ func (a alarms) acrossWorkers(ctx context.Context, l *lab, _ int) (result, error
 
 // measure sets alarms and waits for them, until the span is over.
 func (a alarms) measure(ctx context.Context, l *lab, in topology) (result, error) {
-	path, err := l.scheduled(ctx, a.others)
+	at, err := l.scheduled(ctx, a)
 	if err != nil {
 		return result{}, err
 	}
 	first, count := l.alarms, l.cfg.stored/atOnce
-	res, err := in(ctx, path, func(caller sdk.Caller, children []*child) (result, error) {
-		f := firing{path: path, work: work{children: children}}
+	res, err := in(ctx, at, func(caller sdk.Caller, children []process) (result, error) {
+		f := firing{place: at, work: work{children: children}}
 		for began := time.Now(); l.alarms == first || time.Since(began) < l.cfg.span; {
-			at, err := setAlarms(ctx, caller, l.alarms, count)
+			due, err := setAlarms(ctx, caller, l.alarms, count)
 			l.alarms += count
 			if err != nil {
 				return result{}, err
 			}
-			if err := f.watch(ctx, at, count); err != nil {
+			if err := f.watch(ctx, due, count); err != nil {
 				return result{}, err
 			}
 		}
 		return f.result(), nil
 	})
-	return res, errors.Join(err, checkAlarms(ctx, path, first, l.alarms))
+	return res, errors.Join(err, checkAlarms(ctx, at, first, l.alarms))
 }
 
 // setAlarms gives so many actors, from the first one on, an alarm each, and returns when
@@ -103,8 +100,8 @@ func overdueAlarms(ctx context.Context, l *lab, _ int) (result, error) {
 		return result{}, err
 	}
 	began := time.Now()
-	res, err := embedded(ctx, path, func(_ sdk.Caller, children []*child) (result, error) {
-		f := firing{path: path, work: work{children: children}}
+	res, err := embedded(ctx, path, func(_ sdk.Caller, children []process) (result, error) {
+		f := firing{place: path, work: work{children: children}}
 		if err := f.watch(ctx, began, count); err != nil {
 			return result{}, err
 		}
@@ -115,8 +112,8 @@ func overdueAlarms(ctx context.Context, l *lab, _ int) (result, error) {
 
 // firing is what was seen of alarms that come.
 type firing struct {
-	path string
-	work work
+	place place
+	work  work
 
 	took time.Duration
 	used load.Usage
@@ -127,7 +124,7 @@ type firing struct {
 
 // watch waits until so many alarms are gone that are due by a time.
 func (f *firing) watch(ctx context.Context, at time.Time, count int) (err error) {
-	left, err := openAlarms(f.path, at)
+	left, err := openAlarms(f.place, at)
 	if err != nil {
 		return err
 	}
@@ -145,7 +142,7 @@ func (f *firing) watch(ctx context.Context, at time.Time, count int) (err error)
 			return ctx.Err()
 		}
 		began := time.Now()
-		n, err := left.count(ctx)
+		n, err := left.now(ctx)
 		took = time.Since(began)
 		if err != nil {
 			return err
@@ -183,29 +180,29 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// alarmsLeft counts alarms in the file of a runtime that serves.
+// alarmsLeft counts alarms where a runtime keeps them that serves.
 type alarmsLeft struct {
-	db  *sql.DB
-	due int64
+	db    *sql.DB
+	count string
 }
 
 // openAlarms counts those that are due by a time.
-func openAlarms(path string, at time.Time) (*alarmsLeft, error) {
-	db, err := sql.Open("sqlite", "file:"+filepath.ToSlash(path)+"?_pragma=query_only(1)&_pragma=busy_timeout(1000)")
-	return &alarmsLeft{db, at.UnixMicro()}, err
+func openAlarms(in place, at time.Time) (*alarmsLeft, error) {
+	db, tasks, err := in.look()
+	return &alarmsLeft{db, fmt.Sprintf("SELECT count(*) FROM %s WHERE type = '%s' AND due <= %d", tasks, counters, at.UnixMicro())}, err
 }
 
-func (a *alarmsLeft) count(ctx context.Context) (n int, err error) {
-	err = a.db.QueryRowContext(ctx, "SELECT count(*) FROM tasks WHERE type = 'myactor' AND due <= ?", a.due).Scan(&n)
+func (a *alarmsLeft) now(ctx context.Context) (n int, err error) {
+	err = a.db.QueryRowContext(ctx, a.count).Scan(&n)
 	return n, err
 }
 
 func (a *alarmsLeft) close() error { return a.db.Close() }
 
-// checkAlarms wants each of the actors to have counted one alarm, in the file, whose
-// processes have ended.
-func checkAlarms(ctx context.Context, path string, first, end int) error {
-	_, err := embedded(ctx, path, func(caller sdk.Caller, _ []*child) (result, error) {
+// checkAlarms wants each of the actors to have counted one alarm, where the processes have
+// ended that kept them.
+func checkAlarms(ctx context.Context, in place, first, end int) error {
+	_, err := embedded(ctx, in, func(caller sdk.Caller, _ []process) (result, error) {
 		return result{}, callEach(end-first, func(n int) error {
 			id := alarmID(first + n)
 			res, err := myactorv1francis.NewMyActorProxy(caller, id).Get(ctx, &myactorv1.GetRequest{})
@@ -218,26 +215,26 @@ func checkAlarms(ctx context.Context, path string, first, end int) error {
 	return err
 }
 
-// scheduled is a file with alarms of a part of the stored actors that are not due for long.
-// It is made once for each part; rows leave them alone.
-func (l *lab) scheduled(ctx context.Context, part int) (string, error) {
-	if path := l.schedules[part]; path != "" {
+// scheduled is a place with alarms of a part of the stored actors that are not due for
+// long. A file is made once for each part; rows leave them alone.
+func (l *lab) scheduled(ctx context.Context, a alarms) (place, error) {
+	if a.others == 0 {
+		return l.newPlace(ctx, a.on, "alarms.db")
+	}
+	if path := l.schedules[a.others]; path != "" {
 		return path, nil
 	}
 	path := l.newPath("alarms.db")
-	if part == 0 {
-		return path, nil
-	}
-	if err := storeAlarms(ctx, path, l.cfg.stored/part, time.Now().Add(month), storedID); err != nil {
+	if err := storeAlarms(ctx, path, l.cfg.stored/a.others, time.Now().Add(month), storedID); err != nil {
 		return "", err
 	}
-	l.schedules[part] = path
+	l.schedules[a.others] = path
 	return path, nil
 }
 
 // storeAlarms makes a file with so many alarms, each of an actor of its own.
-func storeAlarms(ctx context.Context, path string, count int, at time.Time, id func(n int) string) error {
-	kept, err := sqlite.Open(sqlite.Config{Path: path})
+func storeAlarms(ctx context.Context, in place, count int, at time.Time, id func(n int) string) error {
+	kept, err := in.open()
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/francis-actors/francis/internal/pgtest"
 )
 
 // TestMain is the bench itself when a row has started it in a role.
@@ -28,7 +30,33 @@ func TestMain(m *testing.M) {
 // TestRows runs each row for a moment: it says whether they work, not how fast.
 func TestRows(t *testing.T) {
 	t.Parallel()
-	l, err := newLab(labConfig{span: 20 * time.Millisecond, repeat: 1, stored: 2000, progress: io.Discard})
+	l := newTestLab(t, "")
+	if testing.Short() {
+		l.peersErr = fmt.Errorf("%w: it takes a minute to build the peers", errSkipped)
+	}
+	out := checkRows(t, l, "")
+	if len(out) != len(rows()) {
+		t.Errorf("%d rows were measured, want %d", len(out), len(rows()))
+	}
+}
+
+// TestRowsInPostgreSQL does so with those that need a server.
+func TestRowsInPostgreSQL(t *testing.T) {
+	t.Parallel()
+	l := newTestLab(t, pgtest.Start(t).URL("postgres"))
+	for _, m := range checkRows(t, l, "PostgreSQL") {
+		if m.skipped() {
+			t.Errorf("%s was skipped: %v", m.name, m.err)
+		}
+	}
+	if err := l.dropDatabases(); err != nil {
+		t.Error(err)
+	}
+}
+
+func newTestLab(t *testing.T, postgres string) *lab {
+	t.Helper()
+	l, err := newLab(labConfig{span: 20 * time.Millisecond, repeat: 1, stored: 2000, postgres: postgres, progress: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,15 +65,15 @@ func TestRows(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if testing.Short() {
-		l.peersErr = fmt.Errorf("%w: it takes a minute to build the peers", errSkipped)
-	}
-	out := l.measure(t.Context(), regexp.MustCompile(""))
+	return l
+}
+
+// checkRows measures the rows that match, and wants figures of those that can be.
+func checkRows(t *testing.T, l *lab, match string) outcome {
+	t.Helper()
+	out := l.measure(t.Context(), regexp.MustCompile(match))
 	if err := out.failed(); err != nil {
 		t.Error(err)
-	}
-	if len(out) != len(rows()) {
-		t.Errorf("%d rows were measured, want %d", len(out), len(rows()))
 	}
 	skipped := map[string]bool{}
 	for _, l := range out.lines() {
@@ -66,6 +94,7 @@ func TestRows(t *testing.T) {
 			}
 		}
 	}
+	return out
 }
 
 // TestFloors wants every floor to be a row that comes before those that stand on it.
@@ -85,27 +114,49 @@ func TestFloors(t *testing.T) {
 	}
 }
 
-// TestDocument wants the rows of the document to be those of the program.
-func TestDocument(t *testing.T) {
+// TestDocuments wants the rows of the documents to be those of the program.
+func TestDocuments(t *testing.T) {
 	t.Parallel()
-	document, err := os.ReadFile("../docs/performance.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, begins := strings.Cut(string(document), beginMark)
-	table, _, ends := strings.Cut(rest, endMark)
-	if !begins || !ends {
-		t.Fatal("the document has no marks around its table")
-	}
-	var have, want []string
-	for _, found := range regexp.MustCompile(`(?m)^\| ([^|]*) \|`).FindAllStringSubmatch(table, -1)[1:] {
-		have = append(have, found[1])
-	}
+	var all outcome
 	for _, r := range rows() {
-		want = append(want, r.name)
+		all = append(all, &measured{row: r})
 	}
-	if strings.Join(have, "\n") != strings.Join(want, "\n") {
-		t.Errorf("the document has the rows\n%s\nwant\n%s\nwrite it with: go run ./bench -write docs/performance.md", strings.Join(have, "\n"), strings.Join(want, "\n"))
+	for document, want := range map[string]string{performance: all.markdown(), scaling: all.sideBySide()} {
+		text, err := os.ReadFile(filepath.Join("..", "docs", document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, begins := strings.Cut(string(text), beginMark)
+		table, _, ends := strings.Cut(rest, endMark)
+		if !begins || !ends {
+			t.Fatalf("%s has no marks around its table", document)
+		}
+		if have, want := names(table), names(want); have != want {
+			t.Errorf("%s has the rows\n%s\nwant\n%s\nwrite it with: go run ./bench -postgres ... -write docs", document, have, want)
+		}
+	}
+}
+
+// names are the first cells of a table.
+func names(table string) string {
+	var names []string
+	for _, found := range regexp.MustCompile(`(?m)^\| ([^|]*) \|`).FindAllStringSubmatch(table, -1)[1:] {
+		names = append(names, found[1])
+	}
+	return strings.Join(names, "\n")
+}
+
+func TestSideBySide(t *testing.T) {
+	t.Parallel()
+	out := outcome{
+		{row: row{name: "x"}, rounds: []result{{Rate: 2000, P50: time.Millisecond, CPU: time.Microsecond}}},
+		{row: row{name: inPostgreSQL + "x"}, rounds: []result{{Rate: 500, P50: 2 * time.Millisecond, CPU: 3 * time.Microsecond}}},
+		{row: row{name: inPostgreSQL + "y"}, rounds: []result{{Rate: 7}}},
+	}
+	for _, want := range []string{"| x | 2k | 1 ms | 1 µs | 500 | 2 ms | 3 µs | 0.25 × |\n", "| y | – | – | – | 7 | – | – | – |\n"} {
+		if table := out.sideBySide(); !strings.Contains(table, want) {
+			t.Errorf("the table is\n%swant %q in it", table, want)
+		}
 	}
 }
 
@@ -164,12 +215,15 @@ func TestFailedRow(t *testing.T) {
 	if out.failed() == nil || !strings.Contains(out.markdown(), "failed: caller 1") {
 		t.Errorf("the failed row is told as %v and %q", out.failed(), out.markdown())
 	}
-	path := filepath.Join(t.TempDir(), "doc.md")
-	if err := os.WriteFile(path, []byte(beginMark+"old\n"+endMark), 0o600); err != nil {
-		t.Fatal(err)
+	if err := out.complete(flags{}); err == nil {
+		t.Error("a table with a failed row would be written")
 	}
-	if err := out.report(flags{write: path}, io.Discard); err == nil {
-		t.Error("a table with a failed row was written")
+	skipped := outcome{{row: row{name: inPostgreSQL + "x"}, err: errSkipped}}
+	if skipped.failed() != nil || skipped.complete(flags{}) == nil {
+		t.Error("a table without PostgreSQL would be written")
+	}
+	if (outcome{{row: row{name: "peer: x"}, err: errSkipped}}).complete(flags{}) != nil {
+		t.Error("a table without a peer would not be written")
 	}
 }
 

@@ -87,7 +87,7 @@ func (c calls) inProcess(ctx context.Context, l *lab, callers int) (res result, 
 
 // acrossWorkers measures calls of actors on another worker.
 func (c calls) acrossWorkers(ctx context.Context, l *lab, callers int) (result, error) {
-	return l.acrossWorkers(ctx, l.newPath("calls.db"), func(caller sdk.Caller, children []*child) (result, error) {
+	return l.acrossWorkers(ctx, l.newPath("calls.db"), func(caller sdk.Caller, children []process) (result, error) {
 		return c.measure(ctx, caller, work{callers: callers, span: l.cfg.span, children: children})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"time"
 
 	"github.com/francis-actors/francis/bench/internal/load"
 )
@@ -67,7 +68,7 @@ func (l *lab) start(ctx context.Context, role string, orders any) (c *child, rea
 // childEnv tells the test binary that it is started in a role.
 const childEnv = "FRANCIS_BENCH_CHILD"
 
-func (c *child) pid() int { return c.cmd.Process.Pid }
+func (c *child) cpu() time.Duration { return load.CPUOf(c.cmd.Process.Pid) }
 
 // used is what a role has done so far.
 type used struct {

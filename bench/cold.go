@@ -19,25 +19,38 @@ import (
 	"github.com/francis-actors/francis/sdk"
 )
 
-// coldEmbedded measures the first calls of stored actors, in this process.
-func coldEmbedded(ctx context.Context, l *lab, callers int) (result, error) {
-	path, err := l.stored(ctx)
+// cold are first calls of stored actors.
+type cold struct {
+	// on is where they lie.
+	on storage
+}
+
+func (c cold) place(ctx context.Context, l *lab) (place, error) {
+	if c.on == onPostgreSQL {
+		return l.storedInPostgreSQL(ctx)
+	}
+	return l.stored(ctx)
+}
+
+// embedded measures them in this process.
+func (c cold) embedded(ctx context.Context, l *lab, callers int) (result, error) {
+	at, err := c.place(ctx, l)
 	if err != nil {
 		return result{}, err
 	}
-	return embedded(ctx, path, func(caller sdk.Caller, _ []*child) (result, error) {
-		return firstCalls(ctx, l, caller, work{callers: callers})
+	return embedded(ctx, at, func(caller sdk.Caller, children []process) (result, error) {
+		return firstCalls(ctx, l, caller, work{callers: callers, children: children})
 	})
 }
 
-// coldAcrossWorkers measures them on another worker, which asks the runtime in a third
+// acrossWorkers measures them on another worker, which asks the runtime in a third
 // process.
-func coldAcrossWorkers(ctx context.Context, l *lab, callers int) (result, error) {
-	path, err := l.stored(ctx)
+func (c cold) acrossWorkers(ctx context.Context, l *lab, callers int) (result, error) {
+	at, err := c.place(ctx, l)
 	if err != nil {
 		return result{}, err
 	}
-	return l.acrossWorkers(ctx, path, func(caller sdk.Caller, children []*child) (result, error) {
+	return l.acrossWorkers(ctx, at, func(caller sdk.Caller, children []process) (result, error) {
 		return firstCalls(ctx, l, caller, work{callers: callers, children: children})
 	})
 }
@@ -71,8 +84,8 @@ func callStored(caller sdk.Caller, n int) error {
 
 // restart measures the time from the start of the runtime until a worker has joined and
 // a stored actor has answered.
-func restart(ctx context.Context, l *lab, _ int) (res result, err error) {
-	path, err := l.stored(ctx)
+func (c cold) restart(ctx context.Context, l *lab, _ int) (res result, err error) {
+	at, err := c.place(ctx, l)
 	if err != nil {
 		return result{}, err
 	}
@@ -80,12 +93,12 @@ func restart(ctx context.Context, l *lab, _ int) (res result, err error) {
 		return result{}, err
 	}
 	began := time.Now()
-	control, address, err := l.startRuntime(ctx, path)
+	control, address, err := l.startRuntime(ctx, at)
 	if err != nil {
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, control.stop()) }()
-	host, err := newWorker(workerOrders{address})
+	host, err := newWorker(workerOrders{[]string{address}})
 	if err != nil {
 		return result{}, err
 	}
@@ -99,7 +112,7 @@ func restart(ctx context.Context, l *lab, _ int) (res result, err error) {
 	defer func() { err = errors.Join(err, leave()) }()
 	err = callStored(host.Service(), l.cfg.stored/2)
 	took := time.Since(began)
-	return result{Rate: 1 / took.Seconds(), P50: took, CPU: load.CPUOf(control.pid())}, err
+	return result{Rate: 1 / took.Seconds(), P50: took, CPU: control.cpu()}, err
 }
 
 const roleIdle = "idle"
@@ -110,8 +123,8 @@ type idle struct{ part int }
 
 // idleOrders say which actors to call.
 type idleOrders struct {
-	Path  string `json:"path"`
-	Count int    `json:"count"`
+	Place place `json:"place"`
+	Count int   `json:"count"`
 }
 
 func (i idle) measure(ctx context.Context, l *lab, _ int) (res result, err error) {
@@ -136,7 +149,7 @@ func startIdle(ctx context.Context, text []byte) (ready string, stop func() erro
 	if err != nil {
 		return "", nil, err
 	}
-	res, err := embedded(ctx, orders.Path, func(caller sdk.Caller, _ []*child) (result, error) {
+	res, err := embedded(ctx, orders.Place, func(caller sdk.Caller, _ []process) (result, error) {
 		heapBefore, rssBefore := inUse(), resident()
 		if err := callEach(orders.Count, func(n int) error { return callStored(caller, n) }); err != nil {
 			return result{}, err

@@ -49,8 +49,8 @@ type table struct {
 }
 
 // openTable makes a new file that syncs every transaction.
-func openTable(path string) (t *table, err error) {
-	conn, err := (&sqlite.Driver{}).Open("file:" + filepath.ToSlash(path) + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+func openTable(path place) (t *table, err error) {
+	conn, err := (&sqlite.Driver{}).Open("file:" + filepath.ToSlash(string(path)) + "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
 	if err != nil {
 		return nil, err
 	}
@@ -156,30 +156,22 @@ func insertGroups(ctx context.Context, l *lab, callers int) (res result, err err
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		t.writeGroups(rows)
+		writeGroups(rows, group, t.write)
 	}()
 	defer func() {
 		close(rows)
 		<-over
 		err = errors.Join(err, t.close())
 	}()
-	data := []byte(strings.Repeat("x", payload))
-	written := make([]chan error, callers)
-	for i := range written {
-		written[i] = make(chan error, 1)
-	}
-	return work{callers: callers, span: l.cfg.span, op: func(caller, n int) error {
-		rows <- row256{actorID(n*callers + caller), data, written[caller]}
-		return <-written[caller]
-	}}.measure(ctx)
+	return work{callers: callers, span: l.cfg.span, op: newWriter(rows, callers).write}.measure(ctx)
 }
 
-// writeGroups writes what is waiting, until the rows end.
-func (t *table) writeGroups(rows <-chan row256) {
+// writeGroups writes together what is waiting, up to so many, until the rows end.
+func writeGroups(rows <-chan row256, most int, write func([]row256) error) {
 	for first := range rows {
 		runtime.Gosched()
 		waiting := []row256{first}
-		for more := true; more && len(waiting) < group; {
+		for more := true; more && len(waiting) < most; {
 			select {
 			case next, ok := <-rows:
 				if more = ok; ok {
@@ -189,9 +181,29 @@ func (t *table) writeGroups(rows <-chan row256) {
 				more = false
 			}
 		}
-		err := t.write(waiting)
+		err := write(waiting)
 		for _, r := range waiting {
 			r.written <- err
 		}
 	}
+}
+
+// writer are callers who write a row each and wait until it is written.
+type writer struct {
+	rows    chan<- row256
+	data    []byte
+	written []chan error
+}
+
+func newWriter(rows chan<- row256, callers int) writer {
+	w := writer{rows: rows, data: []byte(strings.Repeat("x", payload)), written: make([]chan error, callers)}
+	for i := range w.written {
+		w.written[i] = make(chan error, 1)
+	}
+	return w
+}
+
+func (w writer) write(caller, n int) error {
+	w.rows <- row256{actorID(n*len(w.written) + caller), w.data, w.written[caller]}
+	return <-w.written[caller]
 }

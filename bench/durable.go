@@ -13,24 +13,41 @@ import (
 
 // increments are turns that add 1, of so many actors; each is durable when it is
 // answered.
-type increments struct{ actors int }
+type increments struct {
+	actors int
+	// on is where they are kept.
+	on storage
+}
 
 // embedded measures them in this process.
 func (i increments) embedded(ctx context.Context, l *lab, callers int) (result, error) {
-	path, tally := l.newPath("increments.db"), make(tally, i.actors)
-	res, err := embedded(ctx, path, func(caller sdk.Caller, _ []*child) (result, error) {
-		return tally.measure(ctx, caller, work{callers: callers, span: l.cfg.span})
-	})
-	return res, errors.Join(err, tally.check(ctx, path))
+	return i.measure(ctx, l, callers, embedded)
 }
 
 // acrossWorkers measures them on another worker, with the runtime in a third process.
 func (i increments) acrossWorkers(ctx context.Context, l *lab, callers int) (result, error) {
-	path, tally := l.newPath("increments.db"), make(tally, i.actors)
-	res, err := l.acrossWorkers(ctx, path, func(caller sdk.Caller, children []*child) (result, error) {
+	return i.measure(ctx, l, callers, l.acrossWorkers)
+}
+
+// across measures them in a cluster.
+func (i increments) across(size clusterSize) func(context.Context, *lab, int) (result, error) {
+	return func(ctx context.Context, l *lab, callers int) (result, error) {
+		return i.measure(ctx, l, callers, func(ctx context.Context, at place, measure measurement) (result, error) {
+			return l.measureCluster(ctx, size, at, measure)
+		})
+	}
+}
+
+func (i increments) measure(ctx context.Context, l *lab, callers int, in topology) (result, error) {
+	at, err := l.newPlace(ctx, i.on, "increments.db")
+	if err != nil {
+		return result{}, err
+	}
+	tally := make(tally, i.actors)
+	res, err := in(ctx, at, func(caller sdk.Caller, children []process) (result, error) {
 		return tally.measure(ctx, caller, work{callers: callers, span: l.cfg.span, children: children})
 	})
-	return res, errors.Join(err, tally.check(ctx, path))
+	return res, errors.Join(err, tally.check(ctx, at))
 }
 
 // tally counts the increments of each actor that were acknowledged.
@@ -53,9 +70,9 @@ func (t tally) measure(ctx context.Context, caller sdk.Caller, w work) (result, 
 	return w.measure(ctx)
 }
 
-// check wants exactly what was acknowledged in the file, whose processes have ended.
-func (t tally) check(ctx context.Context, path string) error {
-	_, err := embedded(ctx, path, func(caller sdk.Caller, _ []*child) (result, error) {
+// check wants exactly what was acknowledged, where the processes have ended that kept it.
+func (t tally) check(ctx context.Context, at place) error {
+	_, err := embedded(ctx, at, func(caller sdk.Caller, _ []process) (result, error) {
 		return result{}, t.compare(ctx, proxiesOf(caller, len(t)))
 	})
 	return err

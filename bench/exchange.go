@@ -152,6 +152,6 @@ func overLink(orders echoOrders) func(context.Context, *lab, int) (result, error
 		defer hangUp()
 		e := newExchange(connection, callers)
 		defer close(e.messages)
-		return work{callers: callers, span: l.cfg.span, op: e.call, children: []*child{server}}.measure(ctx)
+		return work{callers: callers, span: l.cfg.span, op: e.call, children: []process{server}}.measure(ctx)
 	}
 }

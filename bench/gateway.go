@@ -25,9 +25,9 @@ const roleHTTP = "http"
 
 // httpOrders say what a process serves over HTTP.
 type httpOrders struct {
-	// Path is the file of a host, whose gateway is served; "" is a plain Connect handler,
+	// Place is that of a host, whose gateway is served; "" is a plain Connect handler,
 	// which answers with the number that it was sent.
-	Path string `json:"path"`
+	Place place `json:"place"`
 }
 
 // startHTTP serves on a free port.
@@ -37,8 +37,8 @@ func startHTTP(ctx context.Context, text []byte) (address string, stop func() er
 		return "", nil, err
 	}
 	handler, leave := echoHandler(), func() error { return nil }
-	if orders.Path != "" {
-		if handler, leave, err = startGateway(ctx, orders.Path); err != nil {
+	if orders.Place != "" {
+		if handler, leave, err = startGateway(ctx, orders.Place); err != nil {
 			return "", nil, err
 		}
 	}
@@ -52,8 +52,8 @@ func startHTTP(ctx context.Context, text []byte) (address string, stop func() er
 }
 
 // startGateway runs a host with the counters.
-func startGateway(ctx context.Context, path string) (handler http.Handler, leave func() error, err error) {
-	host, err := local.NewHost(local.WithSQLite(path), local.WithLogger(newLog()))
+func startGateway(ctx context.Context, at place) (handler http.Handler, leave func() error, err error) {
+	host, err := local.NewHost(at.option(), local.WithLogger(newLog()))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,7 +94,7 @@ type posts struct {
 func (p posts) measure(ctx context.Context, l *lab, callers int) (res result, err error) {
 	var orders httpOrders
 	if p.gateway {
-		orders.Path = l.newPath("gateway.db")
+		orders.Place = l.newPath("gateway.db")
 	}
 	server, address, err := l.start(ctx, roleHTTP, orders)
 	if err != nil {
@@ -108,7 +108,7 @@ func (p posts) measure(ctx context.Context, l *lab, callers int) (res result, er
 			return result{}, fmt.Errorf("seed the actors: %w", err)
 		}
 	}
-	return work{callers: callers, span: l.cfg.span, children: []*child{server}, op: func(caller, n int) error {
+	return work{callers: callers, span: l.cfg.span, children: []process{server}, op: func(caller, n int) error {
 		i := (n*callers + caller) % actors
 		if p.gateway {
 			return c.post(ctx, i, 0, i+1)

@@ -28,7 +28,7 @@ func (w warm) measure(ctx context.Context, l *lab, callers int) (result, error) 
 		return result{}, err
 	}
 	count := l.cfg.stored / w.part
-	return l.acrossWorkers(ctx, path, func(caller sdk.Caller, children []*child) (result, error) {
+	return l.acrossWorkers(ctx, path, func(caller sdk.Caller, children []process) (result, error) {
 		if err := callEach(count, func(n int) error { return callStored(caller, n) }); err != nil {
 			return result{}, err
 		}
@@ -41,35 +41,10 @@ func (w warm) measure(ctx context.Context, l *lab, callers int) (result, error) 
 // spread are calls of actors that live on so many other workers, each in a process.
 type spread struct{ workers int }
 
-func (s spread) measure(ctx context.Context, l *lab, callers int) (res result, err error) {
-	control, address, err := l.startRuntime(ctx, l.newPath("spread.db"))
-	if err != nil {
-		return result{}, err
-	}
-	defer func() { err = errors.Join(err, control.stop()) }()
-	var workers []*child
-	defer func() {
-		for _, w := range workers {
-			err = errors.Join(err, w.stop())
-		}
-	}()
-	for range s.workers {
-		w, _, err := l.start(ctx, roleWorker, workerOrders{address})
-		if err != nil {
-			return result{}, err
-		}
-		workers = append(workers, w)
-	}
-	caller, leave, err := joinToCall(ctx, address)
-	if err != nil {
-		return result{}, err
-	}
-	defer func() { err = errors.Join(err, leave()) }()
-	if err := settle(ctx, caller, workers); err != nil {
-		return result{}, err
-	}
-	work := work{callers: callers, span: l.cfg.span, children: append(workers, control)}
-	return calls{actors: actors}.measure(ctx, caller, work)
+func (s spread) measure(ctx context.Context, l *lab, callers int) (result, error) {
+	return l.measureCluster(ctx, clusterSize{runtimes: 1, workers: s.workers}, l.newPath("spread.db"), func(caller sdk.Caller, children []process) (result, error) {
+		return calls{actors: actors}.measure(ctx, caller, work{callers: callers, span: l.cfg.span, children: children})
+	})
 }
 
 // settleTime bounds the wait until the actors have spread.
@@ -108,7 +83,7 @@ const roleCrowd = "crowd"
 
 // crowdOrders say who calls, and for how long.
 type crowdOrders struct {
-	Path    string        `json:"path"`
+	Place   place         `json:"place"`
 	Callers int           `json:"callers"`
 	Span    time.Duration `json:"span"`
 }
@@ -129,7 +104,7 @@ func startCrowd(ctx context.Context, text []byte) (ready string, stop func() err
 	if err := json.Unmarshal(text, &orders); err != nil {
 		return "", nil, err
 	}
-	res, err := embedded(ctx, orders.Path, func(caller sdk.Caller, _ []*child) (result, error) {
+	res, err := embedded(ctx, orders.Place, func(caller sdk.Caller, _ []process) (result, error) {
 		work := work{callers: orders.Callers, span: orders.Span}
 		return calls{actors: actors, timeout: time.Minute}.measure(ctx, caller, work)
 	})

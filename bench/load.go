@@ -17,7 +17,7 @@ type work struct {
 	// op is one operation of a caller, as load.Work has it.
 	op func(caller, number int) error
 	// children are the other processes that take part.
-	children []*child
+	children []process
 }
 
 // measure runs the operations of all callers for the span. The children collect their
@@ -40,9 +40,19 @@ func (w work) usage() (load.Usage, error) {
 			return load.Usage{}, err
 		}
 		sum.Mallocs += used.Mallocs
-		sum.CPU += load.CPUOf(c.pid())
+		sum.CPU += c.cpu()
 	}
 	return sum, nil
+}
+
+// process is another process that takes part.
+type process interface {
+	// collect makes it collect its garbage.
+	collect() error
+	// used is what it has done so far, but for its processor time.
+	used() (used, error)
+	// cpu is its processor time so far, 0 where that is unknown.
+	cpu() time.Duration
 }
 
 func median[T time.Duration | float64](values []T) T { return load.Median(values) }

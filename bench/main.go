@@ -44,6 +44,7 @@ type flags struct {
 	json       bool
 	write      string
 	cpuprofile string
+	postgres   string
 	role       string
 }
 
@@ -55,8 +56,9 @@ func parse(args []string, errs io.Writer) (flags, error) {
 	set.DurationVar(&f.span, "for", 2*time.Second, "how long each measurement takes")
 	set.IntVar(&f.repeat, "repeat", 3, "how often each row is measured; the median counts")
 	set.BoolVar(&f.json, "json", false, "print JSON instead of the table")
-	set.StringVar(&f.write, "write", "", "replace the table in this document, for example docs/performance.md")
+	set.StringVar(&f.write, "write", "", "replace the tables in performance.md and scaling.md of this folder, for example docs")
 	set.StringVar(&f.cpuprofile, "cpuprofile", "", "write the CPU profiles of the processes to files that begin with this")
+	set.StringVar(&f.postgres, "postgres", "", "the URL of a PostgreSQL server where databases may be made; without it, the rows with PostgreSQL are skipped")
 	set.StringVar(&f.role, "role", "", "what this process does in a row; bench starts itself with it")
 	if err := set.Parse(args); err != nil {
 		return f, err
@@ -91,7 +93,7 @@ func run(ctx context.Context, args []string, std streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
-	l, err := newLab(labConfig{span: f.span, repeat: f.repeat, stored: million, cpuprofile: f.cpuprofile, progress: std.err})
+	l, err := newLab(labConfig{span: f.span, repeat: f.repeat, stored: million, cpuprofile: f.cpuprofile, postgres: f.postgres, progress: std.err})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ const (
 	floorSync    = "floor: sync of a 4 KiB page"
 	floorEach    = "floor: SQLite FULL, one row a transaction"
 	floorGroup   = "floor: SQLite FULL, group commit"
+	floorRow     = "floor: PostgreSQL, one row a transaction"
+	floorRows    = "floor: PostgreSQL, group commit"
 )
 
 // The names of the peers, without their callers.
@@ -72,6 +74,10 @@ func rows() []row {
 	for _, c := range []int{1, few, many, most} {
 		all = append(all, row{name: at(floorGroup, c), callers: c, run: insertGroups})
 	}
+	all = append(all, row{name: at(floorRow, 1), callers: 1, run: rowsInPostgreSQL{most: 1}.measure})
+	for _, c := range []int{1, few, many} {
+		all = append(all, row{name: at(floorRows, c), callers: c, run: rowsInPostgreSQL{most: group}.measure})
+	}
 	for _, c := range []int{1, few, many} {
 		all = append(
 			all,
@@ -80,7 +86,7 @@ func rows() []row {
 			row{name: at(floorApart, c), callers: c, run: overLink(echoOrders{Stream: true, Apart: true})},
 		)
 	}
-	return slices.Concat(all, peerRows(), callRows(), httpRows(), growthRows(), durableRows(), alarmRows(), coldRows())
+	return slices.Concat(all, peerRows(), callRows(), httpRows(), growthRows(), durableRows(), alarmRows(), coldRows(), postgresRows())
 }
 
 // peerRows are the call in process of others.
@@ -176,11 +182,37 @@ func alarmRows() []row {
 // coldRows are about a million stored actors.
 func coldRows() []row {
 	return []row{
-		{name: at("cold activation, embedded", few), callers: few, bars: []bar{{by: rate, limit: 50e3}}, run: coldEmbedded},
-		{name: at("cold activation across workers", few), callers: few, bars: []bar{{by: rate, limit: 30e3}}, run: coldAcrossWorkers},
-		{name: "restart of a runtime with 1,000,000 actors", callers: 1, bars: []bar{{by: p50, limit: 2}}, run: restart},
+		{name: at("cold activation, embedded", few), callers: few, bars: []bar{{by: rate, limit: 50e3}}, run: cold{}.embedded},
+		{name: at("cold activation across workers", few), callers: few, bars: []bar{{by: rate, limit: 30e3}}, run: cold{}.acrossWorkers},
+		{name: "restart of a runtime with 1,000,000 actors", callers: 1, bars: []bar{{by: p50, limit: 2}}, run: cold{}.restart},
 		{name: "idle activations, 100,000", bars: []bar{{by: heap, limit: 500}, {by: rss, limit: 1100}}, once: true, run: idle{part: 10}.measure},
 		{name: "idle activations, 1,000,000", bars: []bar{{by: heap, limit: 500}, {by: rss, limit: 1100}}, once: true, run: idle{part: 1}.measure},
+	}
+}
+
+// postgresRows are the rows that commit and load, on PostgreSQL. They have no bars: what a
+// server of somebody's own can do, its floors say.
+func postgresRows() []row {
+	group, compared := func(c int) []string { return []string{at(floorRows, c)} }, []bar{{by: rate}}
+	one, all := increments{actors: 1, on: onPostgreSQL}, increments{actors: actors, on: onPostgreSQL}
+	return []row{
+		{name: at(inPostgreSQL+"durable increment, one actor, embedded", few), callers: few, floors: group(few), bars: compared, run: one.embedded},
+		{name: at(inPostgreSQL+"durable increment, 1,000 actors, embedded", few), callers: few, floors: group(few), bars: compared, run: all.embedded},
+		{name: at(inPostgreSQL+"durable increment, 1,000 actors, embedded", many), callers: many, floors: group(many), bars: compared, run: all.embedded},
+		{
+			name: at(inPostgreSQL+"durable increment across workers, 1,000 actors", 1), callers: 1,
+			floors: []string{at(floorInline, 1), at(floorInline, 1), at(floorRows, 1)}, bars: []bar{{by: p50}},
+			run: all.acrossWorkers,
+		},
+		{name: at(inPostgreSQL+"durable increment across workers, one actor", few), callers: few, floors: group(few), bars: compared, run: one.acrossWorkers},
+		{name: at(inPostgreSQL+"durable increment across workers, 1,000 actors", few), callers: few, floors: group(few), bars: compared, run: all.acrossWorkers},
+		{name: at(inPostgreSQL+"durable increment across 2 workers, 1,000 actors, 1 runtime", many), callers: many, floors: group(many), bars: compared, run: all.across(clusterSize{1, 2})},
+		{name: at(inPostgreSQL+"durable increment across 2 workers, 1,000 actors, 2 runtimes", many), callers: many, floors: group(many), bars: compared, run: all.across(clusterSize{2, 2})},
+		{name: inPostgreSQL + "alarms, 5,000 due at once, embedded", floors: group(few), bars: compared, run: alarms{on: onPostgreSQL}.embedded},
+		{name: inPostgreSQL + "alarms, 5,000 due at once, across workers", floors: group(few), bars: compared, run: alarms{on: onPostgreSQL}.acrossWorkers},
+		{name: at(inPostgreSQL+"cold activation, embedded", few), callers: few, run: cold{on: onPostgreSQL}.embedded},
+		{name: at(inPostgreSQL+"cold activation across workers", few), callers: few, run: cold{on: onPostgreSQL}.acrossWorkers},
+		{name: inPostgreSQL + "restart of a runtime with 1,000,000 actors", callers: 1, run: cold{on: onPostgreSQL}.restart},
 	}
 }
 
@@ -191,6 +223,8 @@ type labConfig struct {
 	// stored is how many actors stand for the million; tests take fewer.
 	stored     int
 	cpuprofile string
+	// postgres is the URL of a PostgreSQL server where databases may be made; "" is none.
+	postgres string
 	// progress is told what is being measured.
 	progress io.Writer
 }
@@ -209,10 +243,14 @@ type lab struct {
 	peersBinary string
 	peersErr    error
 	// million is the file with the stored actors, once it is made.
-	million string
+	million place
+	// millionRows is the database with them, once it is made, and databases are the names of
+	// all that were made.
+	millionRows place
+	databases   []string
 	// schedules are the files with alarms that are not due, by the part of the stored actors
 	// that have one, and alarms counts the actors that had one which was.
-	schedules map[int]string
+	schedules map[int]place
 	alarms    int
 }
 
@@ -221,15 +259,15 @@ func newLab(cfg labConfig) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lab{cfg: cfg, dir: dir, schedules: map[int]string{}}, nil
+	return &lab{cfg: cfg, dir: dir, schedules: map[int]place{}}, nil
 }
 
-func (l *lab) close() error { return os.RemoveAll(l.dir) }
+func (l *lab) close() error { return errors.Join(l.dropDatabases(), os.RemoveAll(l.dir)) }
 
 // newPath is a path where no file is yet.
-func (l *lab) newPath(name string) string {
+func (l *lab) newPath(name string) place {
 	l.files++
-	return filepath.Join(l.dir, strconv.Itoa(l.files)+"-"+name)
+	return place(filepath.Join(l.dir, strconv.Itoa(l.files)+"-"+name))
 }
 
 // measured is a row with what came out.

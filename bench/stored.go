@@ -11,7 +11,6 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/runtime/store"
-	"github.com/francis-actors/francis/runtime/store/sqlite"
 )
 
 const (
@@ -27,20 +26,41 @@ const (
 func storedID(n int) string { return fmt.Sprintf("stored-%07d", n) }
 
 // stored is a file with actors, which is made once. Rows that use it change no actor.
-func (l *lab) stored(ctx context.Context) (string, error) {
-	if l.million != "" {
-		return l.million, nil
+func (l *lab) stored(ctx context.Context) (place, error) {
+	if l.million == "" {
+		path := l.newPath("million.db")
+		if err := l.fillPlace(ctx, path); err != nil {
+			return "", err
+		}
+		l.million = path
 	}
-	path := l.newPath("million.db")
-	kept, err := sqlite.Open(sqlite.Config{Path: path})
+	return l.million, nil
+}
+
+// storedInPostgreSQL is a database with the same actors, which is made once.
+func (l *lab) storedInPostgreSQL(ctx context.Context) (place, error) {
+	if l.millionRows == "" {
+		database, err := l.newDatabase(ctx)
+		if err != nil {
+			return "", err
+		}
+		if err := l.fillPlace(ctx, database); err != nil {
+			return "", err
+		}
+		l.millionRows = database
+	}
+	return l.millionRows, nil
+}
+
+func (l *lab) fillPlace(ctx context.Context, at place) error {
+	kept, err := at.open()
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := errors.Join(fill(ctx, kept, l.cfg.stored), kept.Close()); err != nil {
-		return "", fmt.Errorf("store %d actors: %w", l.cfg.stored, err)
+		return fmt.Errorf("store %d actors: %w", l.cfg.stored, err)
 	}
-	l.million = path
-	return path, nil
+	return nil
 }
 
 // fill writes actors in the name of a worker that is gone afterwards.

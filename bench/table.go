@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -16,24 +18,46 @@ const (
 	endMark   = "<!-- end: go run ./bench -->\n"
 )
 
-// report prints the outcome, and writes it into the document of -write.
+// The documents in the folder of -write.
+const (
+	performance = "performance.md"
+	scaling     = "scaling.md"
+)
+
+// report prints the outcome, and writes it into the documents of -write.
 func (o outcome) report(f flags, out io.Writer) error {
 	if f.json {
 		return json.NewEncoder(out).Encode(o.lines())
 	}
-	text := o.markdown()
-	if _, err := io.WriteString(out, text); err != nil || f.write == "" {
+	table := o.markdown()
+	if _, err := io.WriteString(out, table); err != nil || f.write == "" {
 		return err
 	}
+	if err := o.complete(f); err != nil {
+		return fmt.Errorf("the documents keep their tables: %w", err)
+	}
+	command := fmt.Sprintf("go run ./bench -for %v -repeat %d -postgres ... -write %s", f.span, f.repeat, f.write)
+	head := fmt.Sprintf("Measured %s on %s, with `%s`.\n\n", time.Now().UTC().Format(time.DateOnly), machine(), command)
+	return errors.Join(
+		replace(filepath.Join(f.write, performance), head+table),
+		replace(filepath.Join(f.write, scaling), head+o.sideBySide()),
+	)
+}
+
+// complete wants every row to be measured, but for those of peers.
+func (o outcome) complete(f flags) error {
 	if f.run != "" {
-		return fmt.Errorf("%s keeps its table: -run %q leaves rows out; write without it", f.write, f.run)
+		return fmt.Errorf("-run %q leaves rows out; write without it", f.run)
 	}
 	if err := o.failed(); err != nil {
-		return fmt.Errorf("%s keeps its table: a row failed", f.write)
+		return errors.New("a row failed")
 	}
-	command := fmt.Sprintf("go run ./bench -for %v -repeat %d -write %s", f.span, f.repeat, f.write)
-	head := fmt.Sprintf("Measured %s on %s, with `%s`.\n\n", time.Now().UTC().Format(time.DateOnly), machine(), command)
-	return replace(f.write, head+text)
+	for _, m := range o {
+		if m.skipped() && strings.Contains(m.name, "PostgreSQL") {
+			return m.err
+		}
+	}
+	return nil
 }
 
 // replace puts a text between the marks of a document.
@@ -98,6 +122,47 @@ func (o outcome) markdown() string {
 			l.Name, short(l.Rate), brief(l.P50), brief(l.CPU), l.Allocs, l.memory(), each(l.Bars, judgement.compared), each(l.Bars, judgement.judged))
 	}
 	return text.String()
+}
+
+// inPostgreSQL begins the name of a row that does on PostgreSQL what the row with the rest
+// of its name does on SQLite.
+const inPostgreSQL = "PostgreSQL: "
+
+// sideBySide is a table of what was measured on both.
+func (o outcome) sideBySide() string {
+	lines := map[string]line{}
+	for _, l := range o.lines() {
+		lines[l.Name] = l
+	}
+	var text strings.Builder
+	text.WriteString("| what | SQLite: per second | p50 | CPU | PostgreSQL: per second | p50 | CPU | rate |\n|---|---|---|---|---|---|---|---|\n")
+	for _, m := range o {
+		work := twin(m.name)
+		if work == "" {
+			continue
+		}
+		there := lines[m.name]
+		here, measured := lines[work]
+		if !measured {
+			fmt.Fprintf(&text, "| %s | – | – | – | %s | %s | %s | – |\n", work, short(there.Rate), brief(there.P50), brief(there.CPU))
+			continue
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s | %s | %.2f × |\n",
+			strings.Replace(work, "SQLite FULL, ", "", 1), short(here.Rate), brief(here.P50), brief(here.CPU), short(there.Rate), brief(there.P50), brief(there.CPU), there.Rate/here.Rate)
+	}
+	return text.String()
+}
+
+// twin is the row that does on SQLite what the row of that name does on PostgreSQL; "" for
+// rows that do neither.
+func twin(name string) string {
+	if floor, ok := strings.CutPrefix(name, "floor: PostgreSQL"); ok {
+		return "floor: SQLite FULL" + floor
+	}
+	if work, ok := strings.CutPrefix(name, inPostgreSQL); ok {
+		return work
+	}
+	return ""
 }
 
 // memory is the heap and the resident memory that were measured.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,7 +27,7 @@ const roleWorker = "worker"
 
 // workerOrders say which cluster a worker joins.
 type workerOrders struct {
-	Runtime string `json:"runtime"`
+	Runtimes []string `json:"runtimes"`
 }
 
 // newWorker is a worker that has not joined yet.
@@ -36,7 +37,7 @@ func newWorker(orders workerOrders) (*remote.Host, error) {
 		return nil, err
 	}
 	return remote.NewHost(
-		remote.WithAddress("127.0.0.1:0"), remote.WithRuntimeAddresses(orders.Runtime),
+		remote.WithAddress("127.0.0.1:0"), remote.WithRuntimeAddresses(orders.Runtimes...),
 		remote.WithHostBootstrapPSK([]byte(hostKey)), remote.WithPinnedCA(authority.Bundle().PEM()),
 		remote.WithLogger(newLog()),
 	)
@@ -74,8 +75,8 @@ func join(ctx context.Context, host runner) (leave func() error, err error) {
 }
 
 // joinToCall joins a cluster as a worker that hosts nothing.
-func joinToCall(ctx context.Context, address string) (caller sdk.Caller, leave func() error, err error) {
-	host, err := newWorker(workerOrders{address})
+func joinToCall(ctx context.Context, runtimes []string) (caller sdk.Caller, leave func() error, err error) {
+	host, err := newWorker(workerOrders{runtimes})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,32 +102,62 @@ func startWorker(ctx context.Context, text []byte) (ready string, stop func() er
 }
 
 // measurement measures what a caller does, together with other processes.
-type measurement func(caller sdk.Caller, children []*child) (result, error)
+type measurement func(caller sdk.Caller, children []process) (result, error)
+
+// topology is which processes take part.
+type topology func(ctx context.Context, at place, measure measurement) (result, error)
+
+// clusterSize is how many processes a cluster has.
+type clusterSize struct{ runtimes, workers int }
 
 // acrossWorkers measures from a worker in this process, which hosts nothing, what one in
-// another process does, with the runtime in a third, on a SQLite file.
-func (l *lab) acrossWorkers(ctx context.Context, path string, measure measurement) (res result, err error) {
-	control, address, err := l.startRuntime(ctx, path)
-	if err != nil {
-		return result{}, err
+// another process does, with the runtime in a third.
+func (l *lab) acrossWorkers(ctx context.Context, at place, measure measurement) (result, error) {
+	return l.measureCluster(ctx, clusterSize{1, 1}, at, measure)
+}
+
+// measureCluster measures from a worker in this process, which hosts nothing, what others do
+// once the actors have spread over them, each in a process as the runtimes are.
+func (l *lab) measureCluster(ctx context.Context, size clusterSize, at place, measure measurement) (res result, err error) {
+	var children []process
+	stop := func(c *child) { err = errors.Join(err, c.stop()) }
+	var runtimes []string
+	for range size.runtimes {
+		control, address, err := l.startRuntime(ctx, at)
+		if err != nil {
+			return result{}, err
+		}
+		defer stop(control)
+		runtimes, children = append(runtimes, address), append(children, control)
 	}
-	defer func() { err = errors.Join(err, control.stop()) }()
-	worker, _, err := l.start(ctx, roleWorker, workerOrders{address})
-	if err != nil {
-		return result{}, err
+	var workers []*child
+	for n := range size.workers {
+		first := n % len(runtimes)
+		worker, _, err := l.start(ctx, roleWorker, workerOrders{slices.Concat(runtimes[first:], runtimes[:first])})
+		if err != nil {
+			return result{}, err
+		}
+		defer stop(worker)
+		workers, children = append(workers, worker), append(children, worker)
 	}
-	defer func() { err = errors.Join(err, worker.stop()) }()
-	caller, leave, err := joinToCall(ctx, address)
+	caller, leave, err := joinToCall(ctx, runtimes)
 	if err != nil {
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, leave()) }()
-	return measure(caller, []*child{control, worker})
+	if err := settle(ctx, caller, workers); err != nil {
+		return result{}, err
+	}
+	helpers, err := at.helpers(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	return measure(caller, append(children, helpers...))
 }
 
-// embedded measures a host with its runtime in this process, on a SQLite file.
-func embedded(ctx context.Context, path string, measure measurement) (res result, err error) {
-	host, err := local.NewHost(local.WithSQLite(path), local.WithLogger(newLog()))
+// embedded measures a host with its runtime in this process.
+func embedded(ctx context.Context, at place, measure measurement) (res result, err error) {
+	host, err := local.NewHost(at.option(), local.WithLogger(newLog()))
 	if err != nil {
 		return result{}, err
 	}
@@ -138,11 +169,15 @@ func embedded(ctx context.Context, path string, measure measurement) (res result
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, leave()) }()
-	return measure(host.Service(), nil)
+	helpers, err := at.helpers(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	return measure(host.Service(), helpers)
 }
 
-// startRuntime starts the real runtime on a SQLite file; address is where it serves.
-func (l *lab) startRuntime(ctx context.Context, path string) (c *child, address string, err error) {
+// startRuntime starts the real runtime; address is where it serves.
+func (l *lab) startRuntime(ctx context.Context, at place) (c *child, address string, err error) {
 	binary, err := l.runtime(ctx)
 	if err != nil {
 		return nil, "", err
@@ -151,10 +186,10 @@ func (l *lab) startRuntime(ctx context.Context, path string) (c *child, address 
 	if err != nil {
 		return nil, "", err
 	}
-	config := l.newPath("config.yaml")
+	config := string(l.newPath("config.yaml"))
 	text := "bind: " + strconv.Quote(bind) + "\ncluster: " + cluster + "\nruntimePSKs: [" + strconv.Quote(runtimeKey) + "]\n" +
 		"bootstrap: {method: psk, hostPSK: " + strconv.Quote(hostKey) + "}\n" +
-		"provider: {type: sqlite, connectionString: " + strconv.Quote(path) + "}\nlog: {format: json}\n"
+		"provider: {type: " + at.provider() + ", connectionString: " + strconv.Quote(string(at)) + "}\nlog: {format: json}\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, "", err
 	}

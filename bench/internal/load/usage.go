@@ -25,24 +25,49 @@ func Own() Usage {
 	return Usage{Mallocs: memory.Mallocs, CPU: CPUOf(os.Getpid())}
 }
 
+// ParentOf is the process that started another one, 0 where that is unknown.
+func ParentOf(pid int) int {
+	fields := stat(pid)
+	if len(fields) <= systemField {
+		return 0
+	}
+	parent, err := strconv.Atoi(fields[parentField])
+	if err != nil {
+		return 0
+	}
+	return parent
+}
+
+// CPUOfFamily is the processor time of a process and of those that it has started which
+// live, 0 where there is no /proc.
+func CPUOfFamily(pid int) time.Duration {
+	sum := CPUOf(pid)
+	all, err := os.ReadDir("/proc")
+	if err != nil || sum == 0 {
+		return 0
+	}
+	for _, entry := range all {
+		if other, err := strconv.Atoi(entry.Name()); err == nil && ParentOf(other) == pid {
+			sum += CPUOf(other)
+		}
+	}
+	return sum
+}
+
 // tick is the unit of times in /proc: USER_HZ is 100 on every architecture that Go
 // runs on.
 const tick = 10 * time.Millisecond
 
 // The fields of /proc/PID/stat behind the name of the command, which ends with ")".
 const (
+	parentField = 1
 	userField   = 11
 	systemField = 12
 )
 
 // CPUOf is the processor time of a process, 0 where there is no /proc.
 func CPUOf(pid int) time.Duration {
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
+	fields := stat(pid)
 	if len(fields) <= systemField {
 		return 0
 	}
@@ -55,6 +80,17 @@ func CPUOf(pid int) time.Duration {
 		ticks += n
 	}
 	return time.Duration(ticks) * tick
+}
+
+// stat are the fields of /proc/PID/stat behind the name of the command, none where there
+// is no such file.
+func stat(pid int) []string {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return nil
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return strings.Fields(rest)
 }
 
 // Peak is the most resident memory that this process has had, in bytes, 0 where there is
