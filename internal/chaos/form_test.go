@@ -76,11 +76,11 @@ func notShort(t *testing.T) {
 	}
 }
 
-// onlyLong skips a test that the gate does with two runtimes on PostgreSQL.
+// onlyLong skips a test in the form of the gate as well, which has no time for it.
 func onlyLong(t *testing.T) {
 	t.Helper()
 	notShort(t)
 	if *form == gateForm {
-		t.Skip("not in the form of the gate, which has it with two runtimes; see docs/reliability.md")
+		t.Skip("in the long form only; see docs/reliability.md")
 	}
 }

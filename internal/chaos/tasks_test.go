@@ -337,6 +337,7 @@ func TestT18RollingUpgradeWhileTasksCome(t *testing.T) {
 }
 
 func TestT18RollingUpgradeWhileTasksComeTwoRuntimes(t *testing.T) {
+	onlyLong(t)
 	upgradeWhileTasksCome(startTwo(t, 3))
 }
 
