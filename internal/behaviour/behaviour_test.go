@@ -33,15 +33,25 @@ var topologies = []behaviour.Topology{
 	cluster("one worker, SQLite", `{type: sqlite, connectionString: "%FILE%"}`, false),
 }
 
-// onPostgreSQL are the topologies where the state lies in PostgreSQL: one host, and two
-// runtimes that share the database, each with a worker.
+// onPostgreSQL are the topologies where the state lies in PostgreSQL: one host, two hosts
+// that form a cluster, and two runtimes that share the database, each with a worker.
 func onPostgreSQL(database func(testing.TB) string) []behaviour.Topology {
 	return []behaviour.Topology{
 		{
 			Name: "embedded, PostgreSQL",
 			Test: realTime,
 			Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
-				return startLocal(t, local.WithPostgreSQL(database(t)), register)
+				return startLocal(t, register, local.WithPostgreSQL(database(t)))
+			},
+		},
+		{
+			Name:     "two embedded, PostgreSQL",
+			Test:     realTime,
+			Forwards: true,
+			Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
+				shared, together := local.WithPostgreSQL(database(t)), local.WithCluster("127.0.0.1:0", []byte(clusterSecret))
+				startLocal(t, register, shared, together)
+				return startLocal(t, func(sdk.Registrar) error { return nil }, shared, together)
 			},
 		},
 		{
@@ -108,14 +118,14 @@ func embedded(name string, store func(testing.TB) local.Option) behaviour.Topolo
 		Test:   synctest.Test,
 		Settle: synctest.Wait,
 		Start: func(t testing.TB, register func(sdk.Registrar) error) behaviour.Host {
-			return startLocal(t, store(t), register)
+			return startLocal(t, register, store(t))
 		},
 	}
 }
 
-func startLocal(t testing.TB, store local.Option, register func(sdk.Registrar) error) *local.Host {
+func startLocal(t testing.TB, register func(sdk.Registrar) error, opts ...local.Option) *local.Host {
 	t.Helper()
-	host, err := local.NewHost(store, local.WithShutdownGracePeriod(5*time.Second), local.WithLogger(quiet))
+	host, err := local.NewHost(append(opts, local.WithShutdownGracePeriod(5*time.Second), local.WithLogger(quiet))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +187,8 @@ runtimePSKs: ["a runtime secret of the behaviour tests"]
 bootstrap: {method: psk, hostPSK: "` + hostPSK + `"}
 lease: 2s
 `
-	hostPSK = "a host secret of the behaviour tests"
+	hostPSK       = "a host secret of the behaviour tests"
+	clusterSecret = "a secret of the behaviour tests"
 )
 
 var quiet = slog.New(slog.DiscardHandler)

@@ -109,8 +109,9 @@ func rateOf(perSecond, burst int) dispatch.Rate {
 
 // assemble makes the engine and the two servers before it.
 func (r *Runtime) assemble(listener net.Listener) (err error) {
+	issuer := join.Issuer{Authority: r.authority}
 	r.engine, err = engine.New(engine.Config{
-		Store: r.store, Lease: r.cfg.Lease, Probe: r.probe, Certify: r.certify, Logger: r.log,
+		Store: r.store, Lease: r.cfg.Lease, Probe: issuer.Probe, Certify: issuer.Certify, Logger: r.log,
 		Deliveries: rateOf(r.cfg.Deliveries.PerSecond, r.cfg.Deliveries.Burst), DeliveriesOf: ratesOf(r.cfg.Deliveries),
 	})
 	if err != nil {

@@ -2,15 +2,12 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
-	"net"
 	"slices"
 	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 
-	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/join"
 	"github.com/francis-actors/francis/internal/pki"
 )
@@ -36,34 +33,9 @@ func (r *Runtime) admitClient(applicant join.Applicant) (join.Admission, error) 
 	return join.Admission{ID: id, Certificate: certificate, Lease: r.engine.Lease()}, err
 }
 
-// certify renews the certificate of a member.
-func (r *Runtime) certify(_ context.Context, workerID string, csr []byte) (*runtimev1.CertifyResponse, error) {
-	certificate, err := r.issue(pki.RoleWorker, workerID, csr)
-	if err != nil {
-		return nil, connect.NewError(connect.CodeInvalidArgument, err.Error())
-	}
-	return &runtimev1.CertifyResponse{Certificate: certificate, Authorities: r.authority.Bundle().DER()}, nil
-}
-
 func (r *Runtime) issue(role pki.Role, id string, csr []byte) ([]byte, error) {
 	who := pki.Identity{Role: role, ID: id}
 	return r.authority.Issue(pki.Order{Identity: who, CSR: csr}, time.Now())
-}
-
-// probeTimeout is how long a worker may take to show that it is still there.
-const probeTimeout = 2 * time.Second
-
-// probe reports whether a worker answers at an address with its certificate.
-func (r *Runtime) probe(ctx context.Context, address, workerID string) bool {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	dialer := tls.Dialer{NetDialer: &net.Dialer{}, Config: r.holder.DialWorker(workerID)}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
 }
 
 // workerOf is the worker whose certificate the connection of a request showed.

@@ -7,6 +7,21 @@
 //
 // The file or database belongs to one process at a time, and fits a runtime too: an
 // application can begin embedded and become a cluster (sdk/remote) later, on the same data.
+//
+// # Several processes
+//
+// With PostgreSQL several processes form a cluster without a second binary: each has a
+// runtime of its own over the database that they share, and a worker that the others reach
+// at its address, over TLS with certificates that are derived from a secret.
+//
+//	h, err := local.NewHost(
+//		local.WithPostgreSQL("postgres://francis@db/app"),
+//		local.WithCluster("10.0.0.7:7571", secret),
+//	)
+//
+// A call to an actor goes to the process that hosts it, from any of them; each judges the
+// others, so the actors of one that crashed go on elsewhere after the lease and a second. A
+// process that ends, or is restarted, hands its actors over, and no call fails.
 package local
 
 import (
@@ -15,6 +30,7 @@ import (
 	"fmt"
 	"net/http"
 
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/runtime/engine"
@@ -25,12 +41,14 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/worker"
 )
 
-// Host is the only worker of its cluster. Its methods may be called concurrently.
+// Host is a runtime and a worker of it. Its methods may be called concurrently.
 type Host struct {
 	cfg    config
 	worker *worker.Worker
-	// runtime is set by Run, before the worker joins.
+	// runtime is set by Run, before the worker joins, and so is address, where others reach
+	// the host; it is empty without a cluster.
 	runtime *engine.Engine
+	address string
 }
 
 var _ sdk.Host = (*Host)(nil)
@@ -44,7 +62,7 @@ func NewHost(opts ...Option) (*Host, error) {
 	}
 	h := &Host{cfg: cfg}
 	h.worker, err = worker.New(worker.Config{
-		Join: h.join, Address: func() string { return "" },
+		Join: h.join, Address: func() string { return h.address },
 		Grace: cfg.grace, Limits: cfg.limits, Logger: cfg.logger,
 	})
 	if err != nil {
@@ -86,14 +104,29 @@ func (h *Host) Run(ctx context.Context) error {
 }
 
 func (h *Host) serve(ctx context.Context, kept store.Store) error {
-	err := h.takeOver(ctx, kept)
-	if err == nil {
-		h.runtime, err = engine.New(engine.Config{Store: kept, Local: true, Logger: h.cfg.logger})
-	}
+	parts, err := h.assemble(ctx, kept)
 	if err != nil {
 		return fmt.Errorf("local: %w", err)
 	}
-	return h.worker.Run(ctx, worker.Parts{Runtime: h.runtime.Run})
+	return h.worker.Run(ctx, parts)
+}
+
+// assemble makes the parts of a host that has the store alone, or is one of a cluster.
+func (h *Host) assemble(ctx context.Context, kept store.Store) (parts worker.Parts, err error) {
+	settings := engine.Config{Store: kept, Lease: h.cfg.lease, Local: true, Logger: h.cfg.logger}
+	if h.cfg.clusters {
+		settings.Local, settings.Probe, settings.Certify = false, h.issuer().Probe, h.issuer().Certify
+	}
+	if h.runtime, err = engine.New(settings); err != nil {
+		return parts, err
+	}
+	if h.cfg.clusters {
+		parts, err = h.meet(ctx, kept)
+	} else {
+		err = h.takeOver(ctx, kept)
+	}
+	parts.Runtime = h.runtime.Run
+	return parts, err
 }
 
 // takeOver ends the membership of all workers that the store knows. They belong to a
@@ -101,9 +134,9 @@ func (h *Host) serve(ctx context.Context, kept store.Store) error {
 // their leases run out. A file is locked against a second process; where the store is a
 // database, somebody who still renews a lease has it.
 func (h *Host) takeOver(ctx context.Context, kept store.Store) error {
-	left, err := living(ctx, kept)
+	left, err := living(ctx, kept, anybody)
 	if err == nil && len(left) > 0 && h.cfg.database != "" {
-		err = h.silent(ctx, kept, left)
+		err = silent(ctx, kept, left, anybody)
 	}
 	for id := range left {
 		if err == nil {
@@ -119,31 +152,33 @@ func (h *Host) takeOver(ctx context.Context, kept store.Store) error {
 // listens is how long to listen for the renewals of others: two come in that time.
 const listens = 2 * lease.Default / 5
 
-// silent fails when somebody renews a lease.
-func (h *Host) silent(ctx context.Context, kept store.Store, before map[string]uint64) error {
+// silent fails when one of some workers renews its lease, or another one has come.
+func silent(ctx context.Context, kept store.Store, before map[string]uint64, of func(*runtimev1.Worker) bool) error {
 	if !deadline.Sleep(ctx, listens) {
 		return ctx.Err()
 	}
-	now, err := living(ctx, kept)
+	now, err := living(ctx, kept, of)
 	for id, beat := range now {
-		if beat != before[id] && err == nil {
-			err = fmt.Errorf("%w: worker %s renews its lease; end that process, or use another database", store.ErrLocked, id)
+		if seen, known := before[id]; (!known || seen != beat) && err == nil {
+			err = fmt.Errorf("%w: worker %s renews its lease; end that process, use another database, or make a cluster of all processes (WithCluster)", store.ErrLocked, id)
 		}
 	}
 	return err
 }
 
-// living are the beats of the workers that live.
-func living(ctx context.Context, kept store.Store) (map[string]uint64, error) {
+// living are the beats of some workers, those that live.
+func living(ctx context.Context, kept store.Store, of func(*runtimev1.Worker) bool) (map[string]uint64, error) {
 	members, err := kept.Workers(ctx)
 	beats := map[string]uint64{}
 	for _, m := range members {
-		if m.Alive {
+		if m.Alive && of(m.Worker) {
 			beats[m.Worker.GetId()] = m.Beat
 		}
 	}
 	return beats, err
 }
+
+func anybody(*runtimev1.Worker) bool { return true }
 
 // join makes the worker a member of the runtime beside it.
 func (h *Host) join(ctx context.Context) (*member.Membership, error) {
@@ -151,8 +186,12 @@ func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &member.Membership{
+	membership := &member.Membership{
 		Worker: admitted.WorkerID, Lease: admitted.Lease,
 		Runtime: h.runtime.Worker(admitted.WorkerID), Close: func() {},
-	}, nil
+	}
+	if h.cfg.clusters {
+		membership.Holder, err = h.issuer().Holder(admitted.WorkerID)
+	}
+	return membership, err
 }

@@ -192,6 +192,21 @@ func TestOptions(t *testing.T) {
 		"a file":    {[]Option{WithSQLite("missing/data.db")}, ""}, // nothing is opened yet
 		"no store":  {nil, "local: no store: use WithSQLite(path) or WithPostgreSQL(connectionString), or WithMemory for what may end with the process"},
 		"two":       {[]Option{WithMemory(), WithSQLite("data.db")}, "local: more than one of WithSQLite, WithPostgreSQL and WithMemory: choose one"},
+		"a cluster": {clustered("host=db"), ""},
+		"a file of several": {
+			[]Option{WithSQLite("data.db"), WithCluster("127.0.0.1:0", []byte("a secret of the tests"))},
+			"local: WithCluster without WithPostgreSQL: several processes need a database that they share",
+		},
+		"nobody to listen to": {[]Option{WithMemory(), WithBind(":7571")}, "local: WithBind without WithCluster: a host alone listens nowhere"},
+		"no machine": {
+			[]Option{WithPostgreSQL("host=db"), WithCluster(":7571", []byte("a secret of the tests"))},
+			"local: the address \":7571\" names no machine; give the one at which others reach it, and use WithBind to listen on all interfaces",
+		},
+		"a weak secret": {
+			[]Option{WithPostgreSQL("host=db"), WithCluster("10.0.0.7:7571", []byte("a secret of the tests"))},
+			"local: secret of the cluster: unusable secret: the secret has 21 bytes, less than 32, and 10.0.0.7:7571 can be reached from other machines; make a good one with `runtime gen-key`",
+		},
+		"bad lease": {[]Option{WithMemory(), WithLease(time.Second)}, "local: lease is 1s; it must be between 2s and 1m0s"},
 		"bad grace": {[]Option{WithMemory(), WithShutdownGracePeriod(-1)}, "local: the shutdown grace is -1ns; it cannot be negative"},
 	} {
 		_, err := NewHost(test.opts...)

@@ -6,12 +6,15 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
 	"github.com/francis-actors/francis/runtime/store/postgres"
 	"github.com/francis-actors/francis/runtime/store/sqlite"
 	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/internal/worker"
 )
 
 // Option is a setting of a host.
@@ -22,9 +25,16 @@ type config struct {
 	path     string
 	database string
 	memory   bool
+	clusters bool
+	place    worker.Place
+	psks     [][]byte
+	lease    time.Duration
 	grace    time.Duration
 	limits   sdk.Limits
 	logger   *slog.Logger
+
+	// authority signs the certificates of the processes of the cluster; nil without one.
+	authority *pki.Authority
 }
 
 // WithSQLite keeps the state in a SQLite file on a local disk, which is made when it is
@@ -34,10 +44,35 @@ func WithSQLite(path string) Option { return func(c *config) { c.path = path } }
 // WithPostgreSQL keeps the state in a PostgreSQL database, whose tables lie in the schema
 // francis and are made when they are missing. The connection string is a URL, or settings
 // such as "host=db dbname=francis"; it is never logged. One process at a time may use the
-// database like that: a second one is refused.
+// database like that, a second one is refused; with [WithCluster] all of them share it.
 func WithPostgreSQL(connectionString string) Option {
 	return func(c *config) { c.database = connectionString }
 }
+
+// WithCluster makes one cluster of all processes that share a database and a secret: each of
+// them hosts a part of the actors, and has the others' called there. The address is where
+// the others reach this process, "host:port"; port 0 takes a free one. The secret is a
+// runtime secret, as "runtime gen-key" makes one, from which the certificates of the
+// processes are derived; of several the first one signs, and all are accepted, so that it can
+// be changed process by process. When a process ends its actors go on in the others; when it
+// crashes, after the lease and a second.
+//
+// Runtimes (the binary) with the same database, secret, lease and the cluster's default name
+// belong to the same cluster, and so do their workers.
+func WithCluster(address string, secret []byte, others ...[]byte) Option {
+	return func(c *config) {
+		c.clusters, c.place.Address = true, address
+		c.psks = append([][]byte{secret}, others...)
+	}
+}
+
+// WithBind sets where a host of a cluster listens for the others, where that differs from
+// its address. Default: the address.
+func WithBind(address string) Option { return func(c *config) { c.place.Bind = address } }
+
+// WithLease sets how long a process of a cluster may be silent before its actors go to the
+// others, from 2 to 60 seconds; it is the same in all of them. Default: 5 seconds.
+func WithLease(d time.Duration) Option { return func(c *config) { c.lease = d } }
 
 // WithMemory keeps the state in memory: it ends with Run.
 func WithMemory() Option { return func(c *config) { c.memory = true } }
@@ -53,14 +88,14 @@ func WithLimits(limits sdk.Limits) Option { return func(c *config) { c.limits = 
 func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
 
 func newConfig(opts []Option) (config, error) {
-	c := config{grace: limit.ShutdownGrace, logger: slog.Default()}
+	c := config{grace: limit.ShutdownGrace, lease: lease.Default, logger: slog.Default()}
 	for _, opt := range opts {
 		opt(&c)
 	}
 	if c.logger == nil {
 		c.logger = slog.Default()
 	}
-	return c, c.check()
+	return c, errors.Join(c.check(), c.checkCluster())
 }
 
 func (c *config) check() error {
@@ -78,8 +113,42 @@ func (c *config) check() error {
 	case c.grace < 0:
 		return fmt.Errorf("the shutdown grace is %v; it cannot be negative", c.grace)
 	}
-	return nil
+	return lease.Check(c.lease)
 }
+
+// checkCluster derives the authority of the cluster, if there is one. Its secret may be weak
+// where only this machine can reach the host.
+func (c *config) checkCluster() (err error) {
+	switch {
+	case !c.clusters && c.place.Bind != "":
+		return errors.New("WithBind without WithCluster: a host alone listens nowhere")
+	case !c.clusters:
+		return nil
+	case c.database == "":
+		return errors.New("WithCluster without WithPostgreSQL: several processes need a database that they share")
+	}
+	if err := c.place.Check(); err != nil {
+		return err
+	}
+	secrets := make([]pki.Secret, len(c.psks))
+	for i, psk := range c.psks {
+		if secrets[i], err = pki.ParseSecret(psk); err != nil {
+			return fmt.Errorf("secret of the cluster: %w", err)
+		}
+		warning, err := secrets[i].Vet(c.place.Listening())
+		if err != nil {
+			return fmt.Errorf("secret of the cluster: %w", err)
+		}
+		if warning != "" {
+			c.logger.Warn("the secret of the cluster is weak", "why", warning)
+		}
+	}
+	c.authority, err = pki.NewAuthority(clusterName, secrets...)
+	return err
+}
+
+// clusterName is the name of the cluster in certificates, that of runtimes by default.
+const clusterName = "francis"
 
 // open opens the store.
 func (c *config) open(log *slog.Logger) (store.Store, error) {

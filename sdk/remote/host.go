@@ -19,7 +19,6 @@ package remote
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 
 	"github.com/francis-actors/francis/sdk"
@@ -81,25 +80,14 @@ func (h *Host) Run(ctx context.Context) error {
 	if err := h.worker.Start(); err != nil {
 		return fmt.Errorf("remote: %w", err)
 	}
-	listener, err := net.Listen("tcp", h.cfg.bind)
-	if err != nil {
-		return fmt.Errorf("remote: listen for other workers: %w; choose another address with WithAddress or WithBind", err)
-	}
-	h.address = announced(h.cfg, listener.Addr().String())
-	peers, err := h.newPeerServer(listener)
+	listener, address, err := h.cfg.place.Listen()
 	if err != nil {
 		return fmt.Errorf("remote: %w", err)
 	}
-	return h.worker.Run(ctx, worker.Parts{Serve: peers.serve, Shutdown: peers.shutdown})
-}
-
-// announced is the address that others are told: where it leaves the port open, the
-// one that the host listens on.
-func announced(cfg config, bound string) string {
-	name, port, _ := net.SplitHostPort(cfg.address)
-	if port != "0" {
-		return cfg.address
+	h.address = address
+	peers, err := h.worker.Peers(listener)
+	if err != nil {
+		return fmt.Errorf("remote: %w", err)
 	}
-	_, port, _ = net.SplitHostPort(bound)
-	return net.JoinHostPort(name, port)
+	return h.worker.Run(ctx, worker.Parts{Serve: peers.Serve, Shutdown: peers.Shutdown})
 }

@@ -17,6 +17,10 @@ import (
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
+// pingAfter is how long the runtime may be silent at most before it is asked whether it
+// is still there.
+const pingAfter = 15 * time.Second
+
 // applicant is who wants to join.
 type applicant struct {
 	join.Request

@@ -4,16 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/internal/worker"
 )
 
 // Option is a setting of a host.
@@ -43,8 +42,7 @@ func (o memberOption) applyToClient(c *config) { o(c) }
 
 // config are the settings of a host or a client.
 type config struct {
-	address  string
-	bind     string
+	place    worker.Place
 	runtimes []string
 	psk      []byte
 	caPEM    []byte
@@ -60,13 +58,13 @@ type config struct {
 // WithAddress sets where other workers reach this one, "host:port"; port 0 takes a
 // free one. Required.
 func WithAddress(address string) Option {
-	return hostOption(func(c *config) { c.address = address })
+	return hostOption(func(c *config) { c.place.Address = address })
 }
 
 // WithBind sets where the host listens for other workers, where that differs from
 // its address. Default: the address.
 func WithBind(address string) Option {
-	return hostOption(func(c *config) { c.bind = address })
+	return hostOption(func(c *config) { c.place.Bind = address })
 }
 
 // WithRuntimeAddresses names the runtimes, "host:port" each. One of them is used, and the
@@ -125,7 +123,7 @@ const (
 func FromEnv() MemberOption {
 	return memberOption(func(c *config) {
 		if v := os.Getenv(EnvWorkerAddress); v != "" {
-			c.address = v
+			c.place.Address = v
 		}
 		if v := os.Getenv(EnvRuntimeAddresses); v != "" {
 			c.runtimes = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
@@ -144,9 +142,6 @@ func hostConfig(opts []Option) (config, error) {
 	c := config{grace: limit.ShutdownGrace, logger: slog.Default()}
 	for _, opt := range opts {
 		opt.applyToHost(&c)
-	}
-	if c.bind == "" {
-		c.bind = c.address
 	}
 	if c.logger == nil {
 		c.logger = slog.Default()
@@ -167,13 +162,10 @@ func clientConfig(opts []ClientOption) (config, error) {
 }
 
 func (c *config) checkAddress() error {
-	if c.address == "" {
+	if c.place.Address == "" {
 		return errors.New("no address: other workers must reach this one; use WithAddress(\"host:port\")")
 	}
-	if _, err := hostOf(c.bind); err != nil {
-		return err
-	}
-	return checkMachine(c.address)
+	return c.place.Check()
 }
 
 func (c *config) checkRuntimes() error {
@@ -181,21 +173,9 @@ func (c *config) checkRuntimes() error {
 		return errors.New("no runtime: use WithRuntimeAddresses(\"host:port\")")
 	}
 	for _, address := range c.runtimes {
-		if err := checkMachine(address); err != nil {
+		if err := worker.CheckAddress(address); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// checkMachine reports why nobody could dial an address.
-func checkMachine(address string) error {
-	host, err := hostOf(address)
-	if err != nil {
-		return err
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		return fmt.Errorf("the address %q names no machine; give the one at which others reach it, and use WithBind to listen on all interfaces", address)
 	}
 	return nil
 }
@@ -205,18 +185,6 @@ func (c *config) checkGrace() error {
 		return fmt.Errorf("the shutdown grace is %v; it cannot be negative", c.grace)
 	}
 	return nil
-}
-
-// hostOf is the host of "host:port", which may be empty.
-func hostOf(address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", fmt.Errorf("%w; write \"host:port\"", err) // it names the address
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", fmt.Errorf("address %q: the port is no number from 0 to 65535; write \"host:port\"", address)
-	}
-	return host, nil
 }
 
 func (c *config) checkSecrets() (err error) {

@@ -1,4 +1,4 @@
-package remote
+package worker
 
 import (
 	"context"
@@ -30,27 +30,25 @@ const (
 	maxStreams = 1000
 	// idleTimeout is longer than other workers keep a connection without use: they close it.
 	idleTimeout = 10 * time.Minute
-	// pingAfter is how long the runtime may be silent at most before it is asked whether it
-	// is still there.
-	pingAfter = 15 * time.Second
 )
 
-// peerServer answers the calls that other workers and clients forward.
-type peerServer struct {
+// Peers is where a worker answers the calls that other workers and clients forward.
+type Peers struct {
 	port   *join.Port
 	server *http.Server
 	// closing is closed when no more calls shall come.
 	closing chan struct{}
 }
 
-func (h *Host) newPeerServer(listener net.Listener) (*peerServer, error) {
-	port, err := join.NewPort(join.PortConfig{Listener: listener, TLS: h.peerTLS(), Logger: h.cfg.logger})
+// Peers makes the port of a worker on a listener, which is the port's from then on.
+func (w *Worker) Peers(listener net.Listener) (*Peers, error) {
+	port, err := join.NewPort(join.PortConfig{Listener: listener, TLS: w.peerTLS(), Logger: w.cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
 	closing := make(chan struct{})
-	return &peerServer{port: port, closing: closing, server: inbound.NewServer(inbound.ServerConfig{
-		Handler: newPeerHandler(peerHandler{h, closing}), Streams: maxStreams, Idle: idleTimeout, Logger: h.cfg.logger,
+	return &Peers{port: port, closing: closing, server: inbound.NewServer(inbound.ServerConfig{
+		Handler: newPeerHandler(peerHandler{w, closing}), Streams: maxStreams, Idle: idleTimeout, Logger: w.cfg.Logger,
 	})}, nil
 }
 
@@ -72,11 +70,11 @@ func newPeerHandler(service peerv1connect.PeerServiceHandler) http.Handler {
 }
 
 // peerTLS shows the certificate of the present session, and asks for a member's.
-func (h *Host) peerTLS() *tls.Config {
+func (w *Worker) peerTLS() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			holder := h.worker.Member.Holder()
+			holder := w.Member.Holder()
 			if holder == nil {
 				return nil, errors.New("this worker has not joined the cluster yet")
 			}
@@ -85,8 +83,8 @@ func (h *Host) peerTLS() *tls.Config {
 	}
 }
 
-// serve answers until shutdown, or until the port or the server fails.
-func (p *peerServer) serve() error {
+// Serve answers until Shutdown, or until the port or the server fails.
+func (p *Peers) Serve() error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	ported := make(chan error, 1)
@@ -102,8 +100,8 @@ func (p *peerServer) serve() error {
 	return err
 }
 
-// shutdown waits for the calls that run, and cuts off what is left after the grace.
-func (p *peerServer) shutdown(grace time.Duration) {
+// Shutdown waits for the calls that run, and cuts off what is left after the grace.
+func (p *Peers) Shutdown(grace time.Duration) {
 	close(p.closing)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
@@ -114,7 +112,7 @@ func (p *peerServer) shutdown(grace time.Duration) {
 
 // peerHandler answers other workers and clients; nobody else calls actors.
 type peerHandler struct {
-	host *Host
+	worker *Worker
 	// closing is closed when no more calls shall come.
 	closing <-chan struct{}
 }
@@ -133,9 +131,9 @@ func (p peerHandler) Link(ctx context.Context, stream peerv1connect.PeerServiceL
 				request.Answer(nil, fault.Malformed(connect.CodeInvalidArgument, "the call cannot be read: "+err.Error()))
 				return
 			}
-			p.host.worker.Host.Serve(linked{request}, call)
+			p.worker.Host.Serve(linked{request}, call)
 		},
-		Arrived: p.host.worker.Member.Arrived,
+		Arrived: p.worker.Member.Arrived,
 		Closing: p.closing,
 		Valid:   func() bool { return !time.Now().After(ends) },
 	})
@@ -152,9 +150,9 @@ func (p peerHandler) Invoke(ctx context.Context, req *peerv1.InvokeRequest) (*pe
 	if _, err := fromCaller(ctx); err != nil {
 		return nil, err
 	}
-	p.host.worker.Member.Arrived()
+	p.worker.Member.Arrived()
 	call := &apart{Context: ctx, answered: make(chan struct{})}
-	p.host.worker.Host.Serve(call, req)
+	p.worker.Host.Serve(call, req)
 	<-call.answered
 	return call.res, call.err
 }
