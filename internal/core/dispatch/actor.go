@@ -81,6 +81,18 @@ func (a *actor) again() {
 	a.place()
 }
 
+// outlive ends its delivery with the epoch. A worker that lives has given the shard back,
+// through somebody else; otherwise the store is to strand the task first.
+func (a *actor) outlive() {
+	d := a.kind.d
+	if d.cfg.Anew > 0 && d.table.Worker(a.out.worker.id) != nil {
+		a.again()
+		return
+	}
+	a.hold(true)
+	d.strand = append(d.strand, a.out.row.completion())
+}
+
 // hold ends its delivery for the worker, until the store has changed the task.
 func (a *actor) hold(stranded bool) {
 	held := &out{row: a.out.row, worker: a.out.worker, held: true, stranded: stranded}

@@ -44,6 +44,8 @@ const (
 	maxBytes = 32 << 20
 	// maxRead is how many tasks are read at a time.
 	maxRead = 2048
+	// longRead is how many times as often everything is read anew as that may take.
+	longRead = 30
 	// overhead is about how large a row is beside its request.
 	overhead = 512
 	// minQuota is how many tasks of a type wait for one worker before others are left to
@@ -64,7 +66,8 @@ type Config struct {
 	// Rate is how fast the tasks of a type are dispatched.
 	Rate func(typ string) Rate
 	// Anew is how often everything is read from the beginning, because others may have
-	// changed tasks without a move; 0 for never.
+	// changed tasks without a move: then also a task that is out may have ended, and an
+	// epoch that ends need not be the end of its owner. 0 is for never.
 	Anew time.Duration
 }
 
@@ -231,8 +234,21 @@ func (d *Dispatcher) Released(worker string, releases []*runtimev1.ReleaseReques
 // again. It goes before the table without it.
 func (d *Dispatcher) Left(worker string) { d.takeBack(worker) }
 
-// Begin says that a worker does not know what is out with it: all that is due again.
-func (d *Dispatcher) Begin(worker string) { d.takeBack(worker) }
+// Begin says that a worker does not know what is out with it: all that is due again. Where
+// others may have changed tasks, what waits for it is read again too: it may have had that
+// from them.
+func (d *Dispatcher) Begin(worker string) {
+	d.takeBack(worker)
+	if d.cfg.Anew == 0 {
+		return
+	}
+	for _, k := range d.order {
+		if k.owners[worker] > 0 {
+			k.forget(worker)
+			k.rewind(Position{})
+		}
+	}
+}
 
 // Receive says that a worker takes so many deliveries now, from 1.
 func (d *Dispatcher) Receive(worker string, capacity int) {
@@ -285,7 +301,7 @@ func (d *Dispatcher) Over(typ string, key Key, revision uint64) {
 // Doubt says that tasks may have been changed without a move: everything is read anew.
 func (d *Dispatcher) Doubt() {
 	for _, k := range d.order {
-		k.rewind(Position{})
+		k.doubt()
 	}
 }
 

@@ -28,6 +28,10 @@ type kind struct {
 	turn    uint64
 	reading bool
 	hungry  bool
+	// doubted is true while everything is read anew, since renewed: then what is known and
+	// not found is gone.
+	doubted bool
+	renewed time.Time
 
 	// reads is how many reads are under way, pending what has moved meanwhile up to the
 	// time until which they look.
@@ -63,8 +67,7 @@ func (k *kind) own(number int, entry *runtimev1.Shard) {
 	s.entry = entry
 	for _, a := range s.inOrder() {
 		if a.out != nil && !a.out.held && a.out.epoch < entry.GetEpoch() {
-			a.hold(true)
-			k.d.strand = append(k.d.strand, a.out.row.completion())
+			a.outlive()
 		}
 		a.place()
 	}
@@ -73,6 +76,16 @@ func (k *kind) own(number int, entry *runtimev1.Shard) {
 		k.owners[next]++
 		k.catchUp(owner)
 		k.stir()
+	}
+}
+
+// forget forgets what waits for an owner.
+func (k *kind) forget(owner string) {
+	for _, a := range k.known(func(a *actor) bool { return a.shard.owner() == owner }) {
+		for n := len(a.rows); n > 0; n-- {
+			a.drop(n - 1)
+		}
+		a.place()
 	}
 }
 
@@ -332,6 +345,9 @@ func (k *kind) readAhead(read Read, result *Result) {
 	if result == nil {
 		return
 	}
+	if k.doubted && read.turn == k.turn {
+		k.sweep(read, result)
+	}
 	last := read.After
 	for _, s := range result.Tasks {
 		at := Position{Due: s.GetDue().AsTime(), Key: KeyOf(s.GetTask().GetKey())}
@@ -342,7 +358,62 @@ func (k *kind) readAhead(read Read, result *Result) {
 	}
 	if read.turn == k.turn {
 		k.complete, k.until, k.cursor = !result.More, read.Until, result.End
+		k.doubted = k.doubted && result.More
 	}
+}
+
+// doubt has everything read anew.
+func (k *kind) doubt() {
+	k.doubted, k.renewed = true, k.d.now
+	k.rewind(Position{})
+}
+
+// renew is doubt, unless that is under way: what others have left to do may take a while to
+// read.
+func (k *kind) renew() {
+	if k.complete || k.d.now.Sub(k.renewed) >= longRead*k.d.cfg.Anew {
+		k.doubt()
+	}
+}
+
+// sweep forgets what is known in the range of a read and was not found there: others have
+// ended it. What moved while it was read is replayed after it; what moved shortly before and
+// is out is left for the next time.
+func (k *kind) sweep(read Read, result *Result) {
+	k.rotate()
+	found := make(map[Key]uint64, len(result.Tasks))
+	for _, s := range result.Tasks {
+		found[KeyOf(s.GetTask().GetKey())] = s.GetRevision()
+	}
+	gone := func(r row) bool {
+		within := read.After.compare(r.Position) < 0 && !r.Due.After(read.Until) && (!result.More || r.compare(result.End) <= 0)
+		return within && found[r.Key] == 0
+	}
+	over := func(o *out) bool { return o != nil && !o.held && gone(o.row) && k.latest(o.row.Key) == 0 }
+	for _, a := range k.known(func(a *actor) bool { return over(a.out) || slices.ContainsFunc(a.rows, gone) }) {
+		for n := len(a.rows); n > 0; n-- {
+			if gone(a.rows[n-1]) {
+				a.drop(n - 1)
+			}
+		}
+		if over(a.out) {
+			a.end()
+		}
+		a.place()
+	}
+}
+
+// known are some of the actors, in order.
+func (k *kind) known(of func(*actor) bool) []*actor {
+	var some []*actor
+	for i := range k.shards {
+		for _, a := range k.shards[i].actors {
+			if of(a) {
+				some = append(some, a)
+			}
+		}
+	}
+	return inOrder(slices.Values(some))
 }
 
 // leave leaves a task to the store because its owner has enough to do, so that others are
@@ -379,7 +450,9 @@ func (k *kind) readActor(read Read, result *Result) {
 func (d *Dispatcher) readTypes() (reads []Read) {
 	if d.cfg.Anew > 0 && !d.now.Before(d.anew) {
 		if !d.anew.IsZero() {
-			d.Doubt()
+			for _, k := range d.order {
+				k.renew()
+			}
 		}
 		d.anew = d.now.Add(d.cfg.Anew)
 	}
