@@ -244,6 +244,20 @@ var badMethods = []badContract{
 		},
 	},
 	{
+		name: "state_ttl",
+		body: ping + `
+			service A { option (francis.v1.actor) = {state: "Ping" state_ttl: {nanos: 999999999}}; }
+			service B { option (francis.v1.actor) = {state: "Ping" state_ttl: {seconds: 315360001}}; }
+			service C { option (francis.v1.actor) = {state: "Ping" state_ttl: {seconds: 1 nanos: -1}}; }
+			service D { option (francis.v1.actor) = {state_ttl: {seconds: 60}}; }`,
+		want: []string{
+			`a.proto:3:68: state_ttl is 999.999999ms; it must be between 1s and 87600h0m0s`,
+			`a.proto:4:68: state_ttl is 87600h0m1s; it must be between 1s and 87600h0m0s`,
+			`a.proto:5:68: state_ttl is {seconds: 1 nanos: -1}, which is no valid duration; give both the same sign and nanos below 1000000000`,
+			`a.proto:6:54: state_ttl is set, but the actor has no state; name the message that holds it with state, or remove state_ttl`,
+		},
+	},
+	{
 		name: "max_pending",
 		body: `service A { option (francis.v1.actor) = {max_pending: 0}; }
 			service B { option (francis.v1.actor) = {max_pending: 1000001}; }`,

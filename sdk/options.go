@@ -97,6 +97,13 @@ func WithIdleTimeout(d time.Duration) ActorOption {
 	return actorOption(func(s *settings) error { return s.setIdleTimeout(d) })
 }
 
+// WithStateTTL sets how long the state of an actor lives if no record follows, from 1 s to
+// 87600 h; 0 is for ever. A state that is stored gets another life with the next record of
+// its actor. Default: the contract's state_ttl, else for ever.
+func WithStateTTL(d time.Duration) ActorOption {
+	return actorOption(func(s *settings) error { return s.setStateTTL(d) })
+}
+
 // WithMaxPending sets how many calls may wait for one actor, from 1 to 1,000,000.
 // Default: the contract's max_pending, else 1,024.
 func WithMaxPending(n int) ActorOption {

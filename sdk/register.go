@@ -194,6 +194,17 @@ func (s *settings) setIdleTimeout(d time.Duration) error {
 	return limit.CheckIdleTimeout(d)
 }
 
+func (s *settings) setStateTTL(d time.Duration) error {
+	s.StateTTL = d
+	switch {
+	case s.State == "":
+		return errors.New(contract.NoStateToExpire)
+	case d == 0: // for ever
+		return nil
+	}
+	return limit.CheckStateTTL(d)
+}
+
 func (s *settings) setMaxPending(n int) error {
 	s.MaxPending = n
 	return limit.CheckMaxPending(n)

@@ -173,6 +173,11 @@ func checkState(record *runtimev1.Record) error {
 	if size := len(record.GetData()); size > limit.MaxState {
 		return fault.TooLarge("the state of "+record.GetActor().GetType()+"/"+record.GetActor().GetId(), size, limit.MaxState)
 	}
+	if ttl := record.GetStateTtl(); ttl != nil {
+		if err := limit.CheckStateTTL(ttl.AsDuration()); err != nil {
+			return malformed(err)
+		}
+	}
 	kept := 0
 	for _, key := range record.GetKeys() {
 		kept += len(key.GetReply())

@@ -364,6 +364,7 @@ func TestRegistrationErrors(t *testing.T) {
 	}{
 		"twice":             {nil, `register behaviour.v1.ProbeActor: the actor type "probe" is registered already, by behaviour.v1.ProbeActor; a host serves each type once`},
 		"bad idle timeout":  {[]sdk.ActorOption{sdk.WithIdleTimeout(0)}, "register behaviour.v1.ProbeActor: idle_timeout is 0s; it must be between 1ms and 8760h0m0s"},
+		"bad state ttl":     {[]sdk.ActorOption{sdk.WithStateTTL(time.Millisecond)}, "register behaviour.v1.ProbeActor: state_ttl is 1ms; it must be between 1s and 87600h0m0s"},
 		"bad timeout":       {[]sdk.ActorOption{sdk.WithTimeout(-time.Second)}, "register behaviour.v1.ProbeActor: timeout is -1s; it must be between 1ms and 24h0m0s"},
 		"bad max pending":   {[]sdk.ActorOption{sdk.WithMaxPending(0)}, "register behaviour.v1.ProbeActor: max_pending is 0; it must be between 1 and 1000000"},
 		"no such method":    {[]sdk.ActorOption{sdk.WithMethodTimeout("Ad", time.Second)}, `register behaviour.v1.ProbeActor: timeout for the method "Ad": the contract has no such method`},
@@ -378,6 +379,16 @@ func TestRegistrationErrors(t *testing.T) {
 				t.Errorf("error %v\nwant  %s", err, test.want)
 			}
 		})
+	}
+}
+
+func TestStateTTLNeedsAState(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, francistest.Start(t))
+	err := behaviourv1francis.RegisterRelayActor(f.host, behaviour.NewRelay, sdk.WithStateTTL(time.Hour))
+	const want = "register behaviour.v1.RelayActor: state_ttl is set, but the actor has no state; name the message that holds it with state, or remove state_ttl"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
 	}
 }
 

@@ -14,11 +14,12 @@ func (s *solo) ListActors(_ context.Context, req *runtimev1.ListActorsRequest) (
 	defer s.mu.Unlock()
 	res := &runtimev1.ListActorsResponse{}
 	for of, have := range s.actors {
-		if of.typ != req.GetType() || have.state.GetMessage() == "" || !strings.HasPrefix(of.id, req.GetPrefix()) || of.id <= req.GetAfter() {
+		state := have.live()
+		if of.typ != req.GetType() || state.GetMessage() == "" || !strings.HasPrefix(of.id, req.GetPrefix()) || of.id <= req.GetAfter() {
 			continue
 		}
 		res.Actors = append(res.Actors, &runtimev1.ListedActor{
-			Id: of.id, Version: have.state.GetVersion(), Size: uint64(len(have.state.GetData())),
+			Id: of.id, Version: state.GetVersion(), Size: uint64(len(state.GetData())),
 		})
 	}
 	slices.SortFunc(res.GetActors(), func(a, b *runtimev1.ListedActor) int { return strings.Compare(a.GetId(), b.GetId()) })

@@ -44,7 +44,9 @@ type solo struct {
 // seen.
 type kept struct {
 	state *runtimev1.State
-	keys  []keptKey
+	// expires is when the state expires; zero for never.
+	expires time.Time
+	keys    []keptKey
 }
 
 type keptKey struct {
@@ -97,7 +99,7 @@ func (s *solo) Load(_ context.Context, read *runtimev1.LoadRequest_Read) (*runti
 	have := s.kept(read.GetActor())
 	res := &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_APPLIED}
 	if len(read.GetRecall()) == 0 {
-		res.State = have.state
+		res.State = have.live()
 	}
 	for _, k := range have.keys {
 		switch age := time.Since(k.since); {
@@ -117,6 +119,18 @@ func (s *solo) kept(a *runtimev1.Actor) *kept {
 		return have
 	}
 	return &kept{}
+}
+
+// live is the state as it is now: of one that has expired the identity is left.
+func (k *kept) live() *runtimev1.State {
+	if k.expires.IsZero() {
+		return k.state
+	}
+	live := &runtimev1.State{Identity: k.state.GetIdentity(), Version: k.state.GetVersion()}
+	if left := time.Until(k.expires); left > 0 {
+		live.Message, live.Data, live.ExpiresIn = k.state.GetMessage(), k.state.GetData(), durationpb.New(left)
+	}
+	return live
 }
 
 func (s *solo) Commit(from host.Sender) {
@@ -143,6 +157,10 @@ func (s *solo) commit(record *runtimev1.Record) *runtimev1.CommitResponse_Result
 	s.actors[keyOf(record.GetActor())] = have
 	have.state = &runtimev1.State{
 		Identity: record.GetIdentity(), Version: have.state.GetVersion() + 1, Message: record.GetMessage(), Data: record.GetData(),
+	}
+	have.expires = time.Time{}
+	if ttl := record.GetStateTtl(); ttl != nil {
+		have.expires = time.Now().Add(ttl.AsDuration())
 	}
 	have.keep(record)
 	s.plan(record)

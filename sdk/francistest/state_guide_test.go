@@ -3,6 +3,8 @@ package francistest_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -51,4 +53,34 @@ func TestDeleteGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	increment(2, 2)
+}
+
+func TestExpiryGuide(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		host := francistest.Start(t)
+		if err := myactorv1francis.RegisterMyActor(host, newCounter, sdk.WithStateTTL(time.Hour), sdk.WithIdleTimeout(24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		proxy := myactorv1francis.NewMyActorProxy(host.Service(), "id1")
+		increment := func(in, want int32) {
+			t.Helper()
+			res, err := proxy.Increment(t.Context(), &myactorv1.IncrementRequest{In: in})
+			if err != nil || res.GetOut() != want {
+				t.Errorf("got %v, %v; want %d", res, err, want)
+			}
+		}
+		increment(1, 1)
+		time.Sleep(time.Hour - 1)
+		increment(1, 2) // and another hour
+		time.Sleep(time.Hour - 1)
+		increment(0, 2) // no record
+		time.Sleep(1)
+		increment(0, 0)
+		increment(1, 1)
+
+		time.Sleep(time.Hour) // virtual: the state expires, at once
+
+		increment(1, 1)
+	})
 }

@@ -60,8 +60,13 @@ type ActorOptions struct {
 	// fails as well, nothing more is called. Default: none, and the dead letter
 	// only waits to be looked at.
 	DeadLetterMethod *string `protobuf:"bytes,7,opt,name=dead_letter_method,json=deadLetterMethod,proto3,oneof" json:"dead_letter_method,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// How long the state of an actor lives without another record, from 1 s to 87600 h:
+	// then the actor has none, as if it had never been. Its alarms and jobs are kept, and
+	// so are its idempotency keys for their 24 hours. Only for an actor with state.
+	// Default: for ever.
+	StateTtl      *durationpb.Duration `protobuf:"bytes,8,opt,name=state_ttl,json=stateTtl,proto3" json:"state_ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ActorOptions) Reset() {
@@ -141,6 +146,13 @@ func (x *ActorOptions) GetDeadLetterMethod() string {
 		return *x.DeadLetterMethod
 	}
 	return ""
+}
+
+func (x *ActorOptions) GetStateTtl() *durationpb.Duration {
+	if x != nil {
+		return x.StateTtl
+	}
+	return nil
 }
 
 // MethodOptions are the settings of one method of an actor.
@@ -350,7 +362,7 @@ var File_francis_v1_options_proto protoreflect.FileDescriptor
 const file_francis_v1_options_proto_rawDesc = "" +
 	"\n" +
 	"\x18francis/v1/options.proto\x12\n" +
-	"francis.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf7\x02\n" +
+	"francis.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xaf\x03\n" +
 	"\fActorOptions\x12\x17\n" +
 	"\x04type\x18\x01 \x01(\tH\x00R\x04type\x88\x01\x01\x12\x19\n" +
 	"\x05state\x18\x02 \x01(\tH\x01R\x05state\x88\x01\x01\x12<\n" +
@@ -359,7 +371,8 @@ const file_francis_v1_options_proto_rawDesc = "" +
 	"maxPending\x88\x01\x01\x123\n" +
 	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12-\n" +
 	"\x05retry\x18\x06 \x01(\v2\x17.francis.v1.RetryPolicyR\x05retry\x121\n" +
-	"\x12dead_letter_method\x18\a \x01(\tH\x03R\x10deadLetterMethod\x88\x01\x01B\a\n" +
+	"\x12dead_letter_method\x18\a \x01(\tH\x03R\x10deadLetterMethod\x88\x01\x01\x126\n" +
+	"\tstate_ttl\x18\b \x01(\v2\x19.google.protobuf.DurationR\bstateTtlB\a\n" +
 	"\x05_typeB\b\n" +
 	"\x06_stateB\x0e\n" +
 	"\f_max_pendingB\x15\n" +
@@ -409,20 +422,21 @@ var file_francis_v1_options_proto_depIdxs = []int32{
 	3,  // 0: francis.v1.ActorOptions.idle_timeout:type_name -> google.protobuf.Duration
 	3,  // 1: francis.v1.ActorOptions.timeout:type_name -> google.protobuf.Duration
 	2,  // 2: francis.v1.ActorOptions.retry:type_name -> francis.v1.RetryPolicy
-	3,  // 3: francis.v1.MethodOptions.timeout:type_name -> google.protobuf.Duration
-	2,  // 4: francis.v1.MethodOptions.retry:type_name -> francis.v1.RetryPolicy
-	3,  // 5: francis.v1.RetryPolicy.initial_backoff:type_name -> google.protobuf.Duration
-	3,  // 6: francis.v1.RetryPolicy.max_backoff:type_name -> google.protobuf.Duration
-	4,  // 7: francis.v1.actor:extendee -> google.protobuf.ServiceOptions
-	5,  // 8: francis.v1.method:extendee -> google.protobuf.MethodOptions
-	6,  // 9: francis.v1.actor_id:extendee -> google.protobuf.FieldOptions
-	0,  // 10: francis.v1.actor:type_name -> francis.v1.ActorOptions
-	1,  // 11: francis.v1.method:type_name -> francis.v1.MethodOptions
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	10, // [10:12] is the sub-list for extension type_name
-	7,  // [7:10] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	3,  // 3: francis.v1.ActorOptions.state_ttl:type_name -> google.protobuf.Duration
+	3,  // 4: francis.v1.MethodOptions.timeout:type_name -> google.protobuf.Duration
+	2,  // 5: francis.v1.MethodOptions.retry:type_name -> francis.v1.RetryPolicy
+	3,  // 6: francis.v1.RetryPolicy.initial_backoff:type_name -> google.protobuf.Duration
+	3,  // 7: francis.v1.RetryPolicy.max_backoff:type_name -> google.protobuf.Duration
+	4,  // 8: francis.v1.actor:extendee -> google.protobuf.ServiceOptions
+	5,  // 9: francis.v1.method:extendee -> google.protobuf.MethodOptions
+	6,  // 10: francis.v1.actor_id:extendee -> google.protobuf.FieldOptions
+	0,  // 11: francis.v1.actor:type_name -> francis.v1.ActorOptions
+	1,  // 12: francis.v1.method:type_name -> francis.v1.MethodOptions
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	11, // [11:13] is the sub-list for extension type_name
+	8,  // [8:11] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_francis_v1_options_proto_init() }

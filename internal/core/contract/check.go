@@ -71,6 +71,17 @@ func (p *problems) state(at option, opts *francisv1.ActorOptions) string {
 	return opts.GetState()
 }
 
+func (p *problems) stateTTL(at option, opts *francisv1.ActorOptions) time.Duration {
+	ttl := p.duration(at, "state_ttl", opts.GetStateTtl(), 0, limit.CheckStateTTL)
+	if opts.GetStateTtl() != nil && opts.State == nil {
+		p.add(at.problem("state_ttl", "%s", NoStateToExpire))
+	}
+	return ttl
+}
+
+// NoStateToExpire is what is wrong with a state_ttl of an actor without state.
+const NoStateToExpire = "state_ttl is set, but the actor has no state; name the message that holds it with state, or remove state_ttl"
+
 // duration reads a setting: its value, or the default if it is not written.
 func (p *problems) duration(at option, setting protoreflect.Name, value *durationpb.Duration, unset time.Duration, check func(time.Duration) error) time.Duration {
 	if value == nil {

@@ -30,6 +30,8 @@ type Contract struct {
 	// State is the name of the state message as it is written in the option, see
 	// [StateCandidates]. Empty means that the actor has no state.
 	State string
+	// StateTTL is how long the state lives without another record; 0 is for ever.
+	StateTTL time.Duration
 	// IdleTimeout is how long an activation may lie unused.
 	IdleTimeout time.Duration
 	// MaxPending is how many calls may wait for one actor.
@@ -101,6 +103,7 @@ func (c *Contract) readOptions(found *problems) {
 	found.unknownFields(at)
 	c.Type = found.actorType(at, opts)
 	c.State = found.state(at, opts)
+	c.StateTTL = found.stateTTL(at, opts)
 	c.IdleTimeout = found.duration(at, "idle_timeout", opts.GetIdleTimeout(), limit.IdleTimeout, limit.CheckIdleTimeout)
 	c.MaxPending = found.maxPending(at, opts)
 	c.Timeout = found.duration(at, "timeout", opts.GetTimeout(), 0, limit.CheckTimeout)

@@ -94,13 +94,13 @@ func TestRead(t *testing.T) {
 			name: "everything",
 			actor: &francisv1.ActorOptions{
 				Type: proto.String("cart"), State: proto.String("CartState"), MaxPending: proto.Uint32(7),
-				IdleTimeout: durationpb.New(10 * time.Second), Timeout: durationpb.New(2 * time.Second),
+				StateTtl: durationpb.New(time.Hour), IdleTimeout: durationpb.New(10 * time.Second), Timeout: durationpb.New(2 * time.Second),
 				Retry: &francisv1.RetryPolicy{InitialBackoff: durationpb.New(time.Minute), MaxBackoff: durationpb.New(time.Hour), Multiplier: proto.Float64(1.5)},
 			},
 			add: &francisv1.MethodOptions{
 				Timeout: durationpb.New(time.Millisecond), Internal: proto.Bool(true), Retry: &francisv1.RetryPolicy{MaxAttempts: proto.Uint32(1)},
 			},
-			want: contract.Contract{Type: "cart", State: "CartState", IdleTimeout: 10 * time.Second, MaxPending: 7, Timeout: 2 * time.Second, Retry: patient},
+			want: contract.Contract{Type: "cart", State: "CartState", StateTTL: time.Hour, IdleTimeout: 10 * time.Second, MaxPending: 7, Timeout: 2 * time.Second, Retry: patient},
 			methods: []method{
 				{procedure: "/shop.Cart/Add", internal: true, timeout: time.Millisecond, retry: once},
 				{procedure: "/shop.Cart/Get", view: true, timeout: 2 * time.Second, retry: patient},

@@ -79,6 +79,8 @@ const (
 	minDuration    = time.Millisecond
 	maxIdleTimeout = 8760 * time.Hour
 	maxTimeout     = 24 * time.Hour
+	minStateTTL    = time.Second
+	maxStateTTL    = 87600 * time.Hour
 	maxMaxPending  = 1_000_000
 )
 
@@ -92,9 +94,18 @@ func CheckTimeout(d time.Duration) error {
 	return checkDuration("timeout", d, maxTimeout)
 }
 
+// CheckStateTTL reports why a state cannot live for d.
+func CheckStateTTL(d time.Duration) error {
+	return checkBetween("state_ttl", d, minStateTTL, maxStateTTL)
+}
+
 func checkDuration(setting string, d, most time.Duration) error {
-	if d < minDuration || d > most {
-		return fmt.Errorf("%s is %v; it must be between %v and %v", setting, d, minDuration, most)
+	return checkBetween(setting, d, minDuration, most)
+}
+
+func checkBetween(setting string, d, least, most time.Duration) error {
+	if d < least || d > most {
+		return fmt.Errorf("%s is %v; it must be between %v and %v", setting, d, least, most)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ func TestCheckDurations(t *testing.T) {
 		most  time.Duration
 		text  string
 	}{
+		"state ttl":    {CheckStateTTL, time.Second, 3650 * day, "state_ttl is -1s; it must be between 1s and 87600h0m0s"},
 		"idle timeout": {CheckIdleTimeout, time.Millisecond, 365 * day, "idle_timeout is -1s; it must be between 1ms and 8760h0m0s"},
 		"backoff":      {func(d time.Duration) error { return CheckBackoff("max_backoff", d) }, time.Millisecond, day, "max_backoff is -1s; it must be between 1ms and 24h0m0s"},
 		"timeout":      {CheckTimeout, time.Millisecond, day, "timeout is -1s; it must be between 1ms and 24h0m0s"},

@@ -18,6 +18,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/boottime"
 	"github.com/francis-actors/francis/internal/core/keys"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/fault"
@@ -55,6 +56,8 @@ type activation struct {
 	// lent is true once a turn has had the live state: from then on it may change
 	// in any turn.
 	lent bool
+	// life is that of the state, guarded by the lock of the slot.
+	life life
 	// crowded is true while so much has accumulated that the next turn has to wait.
 	crowded atomic.Bool
 	// away counts the callers who have been answered and do not run yet. While there are
@@ -96,6 +99,7 @@ func newActivation(r *run, s *slot) (*activation, error) {
 
 // load reads the actor from the runtime.
 func (a *activation) load(ctx context.Context, r *run) error {
+	asked := boottime.Now()
 	res, err := r.host.cfg.Cluster.Load(ctx, &runtimev1.LoadRequest_Read{Actor: a.actor(), Fence: a.fence()})
 	switch {
 	case err != nil:
@@ -111,6 +115,9 @@ func (a *activation) load(ctx context.Context, r *run) error {
 	a.base = identityOf(res.GetState().GetIdentity())
 	a.version.Store(res.GetState().GetVersion())
 	a.knows(res.GetKeys())
+	if left := res.GetState().GetExpiresIn(); left != nil {
+		a.life = life{asked, left.AsDuration()}
+	}
 	if a.slot.table.typ.StateType == nil || r.deletes() {
 		return nil
 	}

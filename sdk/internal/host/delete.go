@@ -70,6 +70,7 @@ func (l *later) delete(typ, id string) {
 // left in memory. Nothing has accumulated: the turn has waited for those before it. The
 // slot is locked.
 func (a *activation) delete() {
-	a.output.next.Deletes, a.output.next.Message = true, ""
+	next := a.output.next
+	next.Deletes, next.Message, next.StateTtl = true, "", nil
 	a.slot.queue.Spoil()
 }

@@ -75,7 +75,7 @@ func (a *activation) newRecord() *runtimev1.Record {
 	r.actor.Type, r.actor.Id = a.slot.table.typ.Type, a.slot.id
 	r.fence.Shard, r.fence.Epoch = a.slot.shard, a.epoch
 	r.record.Actor, r.record.Fence, r.record.Base = &r.actor, &r.fence, &r.base
-	r.record.Message = a.slot.table.stateName()
+	r.record.Message, r.record.StateTtl = a.slot.table.stateName(), a.slot.table.ttl
 	return &r.record
 }
 
@@ -108,6 +108,8 @@ func (a *activation) stage(r *run) gate.Verdict {
 	}
 	if r.change.deletes {
 		a.delete()
+	} else {
+		a.life = lived(a.slot.table.typ.StateTTL)
 	}
 	a.keep(r)
 	a.tasks(r)

@@ -44,6 +44,7 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 		return 0, false
 	}
 	r.slot = s
+	s.expire()
 	verdict = s.queue.Arrive(&r.ticket, s.table.typ.MaxPending)
 	if verdict == turn.Refused {
 		if s.pace == nil {
@@ -184,6 +185,7 @@ func (s *slot) spoil() {
 
 // admitNext admits who may run now. The slot is locked.
 func (s *slot) admitNext() {
+	s.expire()
 	for t := s.queue.Next(); t != nil; t = s.queue.Next() {
 		t.Holder.admitted()
 	}

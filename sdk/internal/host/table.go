@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
@@ -31,7 +33,7 @@ func (t *types) add(h *Host, typ *actor.Type) error {
 	if next == nil {
 		next = map[string]*table{}
 	}
-	next[typ.Type] = &table{host: h, typ: typ, deletion: deletion(typ)}
+	next[typ.Type] = newTable(h, typ)
 	t.byName.Store(&next)
 	return nil
 }
@@ -66,7 +68,17 @@ type table struct {
 	typ  *actor.Type
 	// deletion is the method that deletes an actor from outside.
 	deletion *actor.Method
-	shards   [placement.Shards]shard
+	// ttl is how long states live, as records say it; nil for ever.
+	ttl    *durationpb.Duration
+	shards [placement.Shards]shard
+}
+
+func newTable(h *Host, typ *actor.Type) *table {
+	t := &table{host: h, typ: typ, deletion: deletion(typ)}
+	if typ.StateTTL > 0 {
+		t.ttl = durationpb.New(typ.StateTTL)
+	}
+	return t
 }
 
 type shard struct {
