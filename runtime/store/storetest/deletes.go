@@ -24,6 +24,7 @@ var deleteTests = []test{
 	{"too many tasks are not deleted at once", deleteTooMany},
 	{"deletions in one call with other records", deleteNeighbours},
 	{"a deletion that is not well formed is refused", deleteMalformed},
+	{"a deletion takes what was before it, in any disorder", deleteModel},
 }
 
 // deletion is a record that deletes its actor.

@@ -230,10 +230,13 @@ func (s *session) tellRefused(results []*runtimev1.CommitResponse_Result) {
 	}
 }
 
-// doubt replaces the refusals of records that were sent before.
+// doubt replaces the refusals of records that were sent before, but for those that hold for
+// good: a delivery that is superseded is so for ever, while what a deletion finds too much
+// may be less when an earlier copy of it arrives late.
 func doubt(results []*runtimev1.CommitResponse_Result) {
 	for n, result := range results {
-		if v := result.GetVerdict(); v == runtimev1.Verdict_VERDICT_STALE_EPOCH || v == runtimev1.Verdict_VERDICT_STALE_BASE {
+		v := result.GetVerdict()
+		if v == runtimev1.Verdict_VERDICT_STALE_EPOCH || v == runtimev1.Verdict_VERDICT_STALE_BASE || v == runtimev1.Verdict_VERDICT_TOO_MANY_TASKS {
 			results[n] = &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_UNSPECIFIED}
 		}
 	}
