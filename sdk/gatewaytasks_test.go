@@ -196,8 +196,8 @@ func TestGatewayForPeople(t *testing.T) {
 		l.wantSum(2)
 		time.Sleep(time.Hour)
 		l.wantSum(102)
-		l.curl("GET", "/alarm/probe/a", "", "{}")
-		l.curl("GET", "/job/probe/a", "", "{}")
+		l.curl("GET", "/alarm/probe/a", "", `{"alarms":[]}`)
+		l.curl("GET", "/job/probe/a", "", `{"jobs":[]}`)
 	})
 }
 
@@ -221,8 +221,8 @@ func TestGatewayStoresNothingBad(t *testing.T) {
 			l.curl("POST", test.path, test.body, `"code":"invalid_argument"`)
 			l.curl("POST", test.path, test.body, test.text)
 		}
-		l.curl("GET", "/alarm/probe/a", "", "{}")
-		l.curl("GET", "/job/probe/a", "", "{}")
+		l.curl("GET", "/alarm/probe/a", "", `{"alarms":[]}`)
+		l.curl("GET", "/job/probe/a", "", `{"jobs":[]}`)
 		for name, when := range map[string]sdk.When{
 			"cron":     sdk.Cron("61 * * * *", ""),
 			"zone":     sdk.Cron("@daily", "Rome"),
@@ -237,6 +237,6 @@ func TestGatewayStoresNothingBad(t *testing.T) {
 				}
 			}
 		}
-		l.curl("GET", "/alarm/probe/a", "", "{}")
+		l.curl("GET", "/alarm/probe/a", "", `{"alarms":[]}`)
 	})
 }
