@@ -116,6 +116,8 @@ type topology struct {
 	runtimes int
 	// postgres is true where the state lies in PostgreSQL, and else in SQLite.
 	postgres bool
+	// local is true where each worker is its own runtime, and there is no other one.
+	local bool
 }
 
 // twoRuntimes is two runtimes on one PostgreSQL.
@@ -206,9 +208,8 @@ func launch(t *testing.T, s setup) *cluster {
 	for i := range max(1, s.runtimes) {
 		c.addRuntime(fmt.Sprintf("config%d.yaml", i))
 	}
-	c.write("ca.pem", c.printCA())
-	for _, r := range c.runtimes {
-		r.start(s.wrapRuntime...)
+	if !s.local {
+		c.startRuntimes(s.wrapRuntime)
 	}
 	for i := range s.workers {
 		w := c.addWorker()
@@ -221,6 +222,15 @@ func launch(t *testing.T, s setup) *cluster {
 		w.awaitReady()
 	}
 	return c
+}
+
+// startRuntimes starts all runtimes, and writes down who they say they are.
+func (c *cluster) startRuntimes(wrap []string) {
+	c.t.Helper()
+	c.write("ca.pem", c.printCA())
+	for _, r := range c.runtimes {
+		r.start(wrap...)
+	}
 }
 
 // addRuntime adds a runtime that does not run yet, with its configuration.
@@ -304,7 +314,9 @@ func (c *cluster) checkIntegrity() {
 		c.command(c.t, nil, "backup", "-f", "integrity.backup")
 	}
 	for _, r := range c.runtimes {
-		r.current().stop(c.t)
+		if !c.local {
+			r.current().stop(c.t)
+		}
 	}
 	if c.postgres {
 		return
@@ -369,9 +381,13 @@ func (m *member) current() *process {
 
 func (w *worker) start() {
 	w.cluster.t.Helper()
-	w.spawn(append(slices.Clone(w.wrap), filepath.Join(w.cluster.workerBin, workerBinary),
-		"-gateway", w.gateway, "-address", w.peers.address, "-bind", w.bind,
-		"-runtimes", strings.Join(addresses(w.fronts), ","), "-psk", hostPSK, "-ca", "ca.pem"))
+	command := append(slices.Clone(w.wrap), filepath.Join(w.cluster.workerBin, workerBinary),
+		"-gateway", w.gateway, "-address", w.peers.address, "-bind", w.bind, "-psk", hostPSK)
+	if c := w.cluster; c.local {
+		w.spawn(append(command, "-database", c.database(c.server.Address()), "-lease", lease.String()))
+	} else {
+		w.spawn(append(command, "-runtimes", strings.Join(addresses(w.fronts), ","), "-ca", "ca.pem"))
+	}
 }
 
 func addresses(links []*link) (all []string) {

@@ -56,7 +56,10 @@ func (c *cluster) show(fault, found string) {
 
 // where names a topology that is not the usual one.
 func (t topology) where() string {
-	if !t.postgres {
+	switch {
+	case t.local:
+		return "; local hosts that share one PostgreSQL"
+	case !t.postgres:
 		return ""
 	}
 	return fmt.Sprintf("; %d runtimes on PostgreSQL", t.runtimes)

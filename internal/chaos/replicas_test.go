@@ -175,3 +175,13 @@ func (c *cluster) activationsOf(w *worker, ids []string) map[string]uint64 {
 	}
 	return found
 }
+
+// localHosts is processes that share one PostgreSQL, without runtimes beside them.
+var localHosts = topology{postgres: true, local: true}
+
+// T2: local hosts that share one PostgreSQL are killed and come back. Each judges the
+// others, and is judged.
+func TestT2KillLocalHosts(t *testing.T) {
+	notShort(t)
+	killWorkers(launch(t, setup{topology: localHosts, workers: 3}))
+}

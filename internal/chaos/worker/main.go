@@ -25,6 +25,7 @@ import (
 	"github.com/francis-actors/francis/internal/chaos/gen/chaos/v1/chaosv1francis"
 	"github.com/francis-actors/francis/internal/release"
 	"github.com/francis-actors/francis/sdk"
+	"github.com/francis-actors/francis/sdk/local"
 	"github.com/francis-actors/francis/sdk/remote"
 )
 
@@ -41,32 +42,54 @@ func main() {
 	}
 }
 
+// settings are the flags.
+type settings struct {
+	gateway, address, bind, psk string
+	// runtimes are where the runtimes are, and ca is the file of their authority. With a
+	// database the worker is its own runtime, and the lease is that of all of them.
+	runtimes, ca, database string
+	lease                  time.Duration
+}
+
 func run(ctx context.Context) error {
-	gateway := flag.String("gateway", "127.0.0.1:0", "where the gateway listens")
-	address := flag.String("address", "", "where other workers reach this one")
-	bind := flag.String("bind", "", "where it listens for them")
-	runtimes := flag.String("runtimes", "", "where the runtimes are, separated by commas")
-	psk := flag.String("psk", "", "the host PSK")
-	ca := flag.String("ca", "", "the CA's file")
+	var s settings
+	flag.StringVar(&s.gateway, "gateway", "127.0.0.1:0", "where the gateway listens")
+	flag.StringVar(&s.address, "address", "", "where other workers reach this one")
+	flag.StringVar(&s.bind, "bind", "", "where it listens for them")
+	flag.StringVar(&s.psk, "psk", "", "the host PSK, or with a database the secret of the cluster")
+	flag.StringVar(&s.runtimes, "runtimes", "", "where the runtimes are, separated by commas")
+	flag.StringVar(&s.ca, "ca", "", "the CA's file")
+	flag.StringVar(&s.database, "database", "", "a PostgreSQL database that the workers share without runtimes beside them")
+	flag.DurationVar(&s.lease, "lease", 0, "the lease of workers that share a database")
 	flag.Parse()
-	pem, err := os.ReadFile(*ca)
-	if err != nil {
-		return err
-	}
-	host, err := remote.NewHost(
-		remote.WithAddress(*address), remote.WithBind(*bind), remote.WithRuntimeAddresses(strings.Split(*runtimes, ",")...),
-		remote.WithHostBootstrapPSK([]byte(*psk)), remote.WithPinnedCA(pem), remote.WithShutdownGracePeriod(grace),
-	)
+	host, err := s.host()
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(chaosv1francis.RegisterRegisterActor(host, newRegister), chaosv1francis.RegisterLedgerActor(host, newLedger)); err != nil {
 		return err
 	}
-	return serve(ctx, *gateway, host)
+	return serve(ctx, s.gateway, host)
 }
 
-func serve(ctx context.Context, address string, host *remote.Host) error {
+func (s settings) host() (sdk.Host, error) {
+	if s.database != "" {
+		return local.NewHost(
+			local.WithPostgreSQL(s.database), local.WithCluster(s.address, []byte(s.psk)), local.WithBind(s.bind),
+			local.WithLease(s.lease), local.WithShutdownGracePeriod(grace),
+		)
+	}
+	pem, err := os.ReadFile(s.ca)
+	if err != nil {
+		return nil, err
+	}
+	return remote.NewHost(
+		remote.WithAddress(s.address), remote.WithBind(s.bind), remote.WithRuntimeAddresses(strings.Split(s.runtimes, ",")...),
+		remote.WithHostBootstrapPSK([]byte(s.psk)), remote.WithPinnedCA(pem), remote.WithShutdownGracePeriod(grace),
+	)
+}
+
+func serve(ctx context.Context, address string, host sdk.Host) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
