@@ -446,16 +446,22 @@ func (k *kind) readActor(read Read, result *Result) {
 	a.place()
 }
 
+// renewTypes has every type read anew, when it is time for it.
+func (d *Dispatcher) renewTypes() {
+	if d.cfg.Anew == 0 || d.now.Before(d.anew) {
+		return
+	}
+	if !d.anew.IsZero() {
+		for _, k := range d.order {
+			k.renew()
+		}
+	}
+	d.anew = d.now.Add(d.cfg.Anew)
+}
+
 // readTypes begins the reads of types.
 func (d *Dispatcher) readTypes() (reads []Read) {
-	if d.cfg.Anew > 0 && !d.now.Before(d.anew) {
-		if !d.anew.IsZero() {
-			for _, k := range d.order {
-				k.renew()
-			}
-		}
-		d.anew = d.now.Add(d.cfg.Anew)
-	}
+	d.renewTypes()
 	if !d.look.IsZero() && !d.now.Before(d.look) {
 		d.look = time.Time{}
 		for _, k := range d.order {

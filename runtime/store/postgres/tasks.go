@@ -191,32 +191,40 @@ func (s *shelf) read(ctx context.Context, t *transaction, ref tasks.Ref) (*runti
 // write adds the rows that change to a batch.
 func (s *shelf) write(b *pgx.Batch, changed []*tasks.Row) error {
 	for _, table := range taskTables {
-		var gone, made, kept taskColumns
-		cleared := map[kindOf][]string{}
-		for _, r := range changed {
-			if tableOf(r.Ref) != table {
-				continue
-			}
-			if k := (kindOf{actorKey{r.Type, r.ID}, int64(r.Kind)}); r.Task == nil && s.of[k.actorKey] != nil {
-				cleared[k] = append(cleared[k], r.Name)
-				continue
-			}
-			if err := s.among(r, &gone, &made, &kept).add(r); err != nil {
-				return err
-			}
+		if err := s.writeTable(b, table, changed); err != nil {
+			return err
 		}
-		for k, names := range cleared {
-			b.Queue(fmt.Sprintf(deleteTasksOf, table), k.typ, k.id, k.kind, names)
+	}
+	return nil
+}
+
+// writeTable adds those of one table.
+func (s *shelf) writeTable(b *pgx.Batch, table string, changed []*tasks.Row) error {
+	var gone, made, kept taskColumns
+	cleared := map[kindOf][]string{}
+	for _, r := range changed {
+		if tableOf(r.Ref) != table {
+			continue
 		}
-		if gone.n() > 0 {
-			b.Queue(fmt.Sprintf(deleteTasks, table), gone.keys()...)
+		if k := (kindOf{actorKey{r.Type, r.ID}, int64(r.Kind)}); r.Task == nil && s.of[k.actorKey] != nil {
+			cleared[k] = append(cleared[k], r.Name)
+			continue
 		}
-		if made.n() > 0 {
-			b.Queue(fmt.Sprintf(insertTasks, table), made.all()...)
+		if err := s.among(r, &gone, &made, &kept).add(r); err != nil {
+			return err
 		}
-		if kept.n() > 0 {
-			b.Queue(fmt.Sprintf(writeTasks, table), kept.all()...)
-		}
+	}
+	for k, names := range cleared {
+		b.Queue(fmt.Sprintf(deleteTasksOf, table), k.typ, k.id, k.kind, names)
+	}
+	if gone.n() > 0 {
+		b.Queue(fmt.Sprintf(deleteTasks, table), gone.keys()...)
+	}
+	if made.n() > 0 {
+		b.Queue(fmt.Sprintf(insertTasks, table), made.all()...)
+	}
+	if kept.n() > 0 {
+		b.Queue(fmt.Sprintf(writeTasks, table), kept.all()...)
 	}
 	return nil
 }
