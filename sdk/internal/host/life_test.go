@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -41,6 +42,12 @@ func storing(b *bed, sum int64) *int {
 	return &loads
 }
 
+// pass lets time go by in the bubble, and what comes due then happen.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 const probeState = "behaviour.v1.ProbeState"
 
 func wantSumOf(t *testing.T, what string, done <-chan outcome, want int64) {
@@ -58,13 +65,13 @@ func TestLoadedStateExpires(t *testing.T) {
 		for n := range 100 {
 			wantSumOf(t, "before its time", b.read(nil), 7)
 			if n < 99 {
-				time.Sleep(36 * time.Second)
+				pass(36 * time.Second)
 			}
 		}
 		if *loads != 1 {
 			t.Errorf("it was loaded %d times before its time", *loads)
 		}
-		time.Sleep(36 * time.Second)
+		pass(36 * time.Second)
 		wantSumOf(t, "at its time", b.read(nil), 0)
 		if *loads != 2 || b.probes.Constructed("id1") != 2 || b.probes.Ended("id1") != 1 {
 			t.Errorf("%d loads, %d constructors, %d hooks; want 2, 2, 1", *loads, b.probes.Constructed("id1"), b.probes.Ended("id1"))
@@ -88,17 +95,17 @@ func TestStateExpiresAfterTheLastRecord(t *testing.T) {
 		if ttl := b.records[0].GetStateTtl().AsDuration(); ttl != 10*time.Minute {
 			t.Errorf("the record says that its state lives for %v", ttl)
 		}
-		time.Sleep(9 * time.Minute)
+		pass(9 * time.Minute)
 		add("before the end", 1, 9)
-		time.Sleep(9 * time.Minute)
+		pass(9 * time.Minute)
 		add("before the next end, unchanged", 0, 9)
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		add("after it", 1, 1)
 
-		time.Sleep(9 * time.Minute)
+		pass(9 * time.Minute)
 		running := b.add(gated(0))
 		waits := b.add(&behaviourv1.AddRequest{In: 5})
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.probes.Open("gate")
 		wantSumOf(t, "who runs while it expires", running, 1)
 		wantSumOf(t, "who waits meanwhile", waits, 5)
