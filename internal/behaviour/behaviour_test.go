@@ -81,6 +81,9 @@ func TestBehaviourOnPostgreSQL(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute of real time")
 	}
+	if raceEnabled {
+		t.Skip("hosts and engines are those of TestBehaviour; the race detector watches them there, and the driver in its own suite")
+	}
 	server := pgtest.Start(t)
 	runOn(t, onPostgreSQL(server.Database))
 }
