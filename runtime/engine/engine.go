@@ -43,6 +43,10 @@ type Engine struct {
 	// planning is held by whoever plans, announcing by whoever registers types: both
 	// decide on what they see, and write it.
 	planning, announcing slot
+	// reading is held by whoever reads what the store says of the cluster, until the board has
+	// it: what comes from other engines has no counter of its own, so a late reading would be
+	// taken for a newer one, and bury who has joined meanwhile.
+	reading slot
 	// woken wakes the planner.
 	woken chan struct{}
 	// doubtful is true when a change of placement failed, so that nobody knows
@@ -69,7 +73,7 @@ func New(cfg Config) (*Engine, error) {
 		marks:    marks{key: []byte(cluster.ID)},
 		board:    newBoard(rand.Text()),
 		loaded:   make(chan struct{}),
-		planning: newSlot(), announcing: newSlot(),
+		planning: newSlot(), announcing: newSlot(), reading: newSlot(),
 		woken: make(chan struct{}, 1),
 		newID: func() string { return strings.ToLower(rand.Text()) },
 	}

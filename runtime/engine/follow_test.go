@@ -66,6 +66,61 @@ func TestTwoEnginesOfOneStore(t *testing.T) {
 	})
 }
 
+// slowReads is a shared store whose answer about the workers is held back while it is slow.
+type slowReads struct {
+	commons
+
+	slow    atomic.Bool
+	release chan struct{}
+}
+
+func (s *slowReads) Workers(ctx context.Context) ([]store.Member, error) {
+	members, err := s.commons.Workers(ctx)
+	if s.slow.CompareAndSwap(true, false) {
+		<-s.release
+	}
+	return members, err
+}
+
+// Who has joined at another engine is not taken for dead by the judge, who has read the
+// store before that and is slower than who read it after that, nor by anybody else who reads
+// it. Breaks where readings overlap.
+func TestALateReadBuriesNobody(t *testing.T) {
+	t.Parallel()
+	for who, reads := range map[string]func(h *harness) error{
+		"a planner": func(h *harness) error { return h.read(h.t.Context()) },
+		"the judge": func(h *harness) error {
+			_, err := h.look(h.t.Context(), func() time.Duration { return 0 })
+			return err
+		},
+	} {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				shared := &slowReads{commons: commons{memory.New()}, release: make(chan struct{})}
+				h := start(t, Config{Store: shared})
+				time.Sleep(settled)
+				shared.slow.Store(true)
+				early := make(chan error, 1)
+				go func() { early <- reads(h) }()
+				synctest.Wait()
+				if _, err := shared.AddWorker(t.Context(), &runtimev1.Worker{Id: "elsewhere"}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(settled) // the engine follows, or wants to
+				close(shared.release)
+				if err := <-early; err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(settled)
+				if workers := h.board.table().Workers(); h.board.gone("elsewhere") || len(workers) != 1 {
+					t.Errorf("the workers are %v; want the one that has joined elsewhere", workers)
+				}
+			})
+		})
+	}
+}
+
 // cutOff is a shared store that says nothing once it is.
 type cutOff struct {
 	commons

@@ -44,6 +44,10 @@ func (e *Engine) sit(ctx context.Context, judge *lease.Judge, now func() time.Du
 
 // look reads the beats. What else the reading says of the members goes to the board.
 func (e *Engine) look(ctx context.Context, now func() time.Duration) (lease.Reading, error) {
+	if err := e.reading.take(ctx); err != nil {
+		return lease.Reading{}, err
+	}
+	defer e.reading.give()
 	counter, began := e.board.counter(), now()
 	members, err := e.store.Workers(ctx)
 	if err != nil {

@@ -103,6 +103,10 @@ func (e *Engine) carryOut(ctx context.Context, table *placement.Table, plan []pl
 
 // read takes over what the store holds.
 func (e *Engine) read(ctx context.Context) error {
+	if err := e.reading.take(ctx); err != nil {
+		return err
+	}
+	defer e.reading.give()
 	counter := e.board.counter()
 	types, err := e.readTypes(ctx)
 	if err != nil {
