@@ -72,7 +72,9 @@ func TestT6PartitionsTwoRuntimes(t *testing.T) {
 	}
 	p99 := recovered(t, l, heals, lease+2*time.Second)
 	deaths := c.says("a worker was declared dead")
-	if deaths*10 > cuts { // half a lease is left to go on with the other one, which a busy machine may take
+	// A busy machine may take the half of a lease that is left to go on with the other one. Who
+	// waits for the runtime that is cut off dies in every cut, and with him the others.
+	if deaths*4 > cuts {
 		t.Errorf("workers were declared dead %d times in %d cuts: they do not go on with the other runtime", deaths, cuts)
 	}
 	c.show(fmt.Sprintf("a runtime cut off from PostgreSQL or from the workers, both ways, one way, refused, %d times; calls have %v", cuts, l.timeout),
