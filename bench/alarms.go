@@ -18,6 +18,7 @@ import (
 	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/sdk"
 )
 
@@ -130,7 +131,7 @@ func (f *firing) watch(ctx context.Context, at time.Time, count int) (err error)
 	}
 	defer func() { err = errors.Join(err, left.close()) }()
 	runtime.GC()
-	if !sleep(ctx, time.Until(at)) {
+	if !deadline.Sleep(ctx, time.Until(at)) {
 		return ctx.Err()
 	}
 	before, err := f.work.usage()
@@ -138,7 +139,7 @@ func (f *firing) watch(ctx context.Context, at time.Time, count int) (err error)
 		return err
 	}
 	for gone, took := 0, time.Duration(0); gone < count; {
-		if !sleep(ctx, max(glance, rests*took)) {
+		if !deadline.Sleep(ctx, max(glance, rests*took)) {
 			return ctx.Err()
 		}
 		began := time.Now()
@@ -166,17 +167,6 @@ func (f *firing) result() result {
 	return result{
 		Rate: float64(count) / f.took.Seconds(), P50: median(f.late), P99: slices.Sorted(slices.Values(f.late))[count*99/100],
 		CPU: f.used.CPU / time.Duration(count), Allocs: float64(f.used.Mallocs) / float64(count),
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
