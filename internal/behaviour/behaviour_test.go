@@ -12,6 +12,7 @@ import (
 
 	"github.com/francis-actors/francis/internal/behaviour"
 	"github.com/francis-actors/francis/internal/pgtest"
+	"github.com/francis-actors/francis/internal/race"
 	"github.com/francis-actors/francis/runtime/config"
 	"github.com/francis-actors/francis/runtime/serve"
 	"github.com/francis-actors/francis/sdk"
@@ -81,7 +82,7 @@ func TestBehaviourOnPostgreSQL(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute of real time")
 	}
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("hosts and engines are those of TestBehaviour; the race detector watches them there, and the driver in its own suite")
 	}
 	server := pgtest.Start(t)

@@ -17,6 +17,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/schedule"
 	"github.com/francis-actors/francis/internal/deadline"
+	"github.com/francis-actors/francis/internal/race"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
 )
@@ -213,7 +214,7 @@ func overWeeks(t *testing.T, begin time.Time) {
 	c.offset.Store(int64(time.Until(begin)))
 	c.store = memory.NewAt(c.now)
 	days := 26
-	if testing.Short() || raceEnabled {
+	if testing.Short() || race.Enabled {
 		days = 8
 	}
 	c.startEngine()

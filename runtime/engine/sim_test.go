@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/francis-actors/francis/internal/race"
 )
 
 // The simulation is a whole cluster on one goroutine: the engine's own transitions over
@@ -45,7 +47,7 @@ func TestSimulation(t *testing.T) {
 	seeds := uint64(*simSeeds)
 	switch {
 	case seeds > 0:
-	case testing.Short() || raceEnabled:
+	case testing.Short() || race.Enabled:
 		seeds = 24
 	default:
 		seeds = 240
@@ -70,7 +72,7 @@ func TestLongSimulation(t *testing.T) {
 	hours := *simHours
 	switch {
 	case hours > 0:
-	case testing.Short() || raceEnabled:
+	case testing.Short() || race.Enabled:
 		hours = 1
 	default:
 		hours = 72
@@ -90,7 +92,7 @@ func TestLongSimulation(t *testing.T) {
 // Each rule that the simulation is to protect, switched off: it must notice.
 func TestSimulationNotices(t *testing.T) {
 	t.Parallel()
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("one goroutine at a time: the race detector has nothing to find, and makes it ten times slower")
 	}
 	for name, off := range map[string]rules{

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/race"
 	"github.com/francis-actors/francis/runtime/store"
 )
 
@@ -23,7 +24,7 @@ var raceTests = []test{
 // detector, which makes each many times longer: it looks for races of the program, and the
 // runs without it for those of the store.
 func rounds(n int) int {
-	if testing.Short() || raceDetector {
+	if testing.Short() || race.Enabled {
 		return n / 10
 	}
 	return n
