@@ -122,14 +122,9 @@ func TestDocuments(t *testing.T) {
 		all = append(all, &measured{row: r})
 	}
 	for document, want := range map[string]string{performance: all.markdown(), scaling: all.sideBySide()} {
-		text, err := os.ReadFile(filepath.Join("..", "docs", document))
+		table, err := written.Read(filepath.Join("..", "docs", document))
 		if err != nil {
 			t.Fatal(err)
-		}
-		_, rest, begins := strings.Cut(string(text), beginMark)
-		table, _, ends := strings.Cut(rest, endMark)
-		if !begins || !ends {
-			t.Fatalf("%s has no marks around its table", document)
 		}
 		if have, want := names(table), names(want); have != want {
 			t.Errorf("%s has the rows\n%s\nwant\n%s\nwrite it with: go run ./bench -postgres ... -write docs", document, have, want)
@@ -224,26 +219,6 @@ func TestFailedRow(t *testing.T) {
 	}
 	if (outcome{{row: row{name: "peer: x"}, err: errSkipped}}).complete(flags{}) != nil {
 		t.Error("a table without a peer would not be written")
-	}
-}
-
-func TestReplace(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "doc.md")
-	if err := os.WriteFile(path, []byte("before\n"+beginMark+"old\n"+endMark+"after\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := replace(path, "new\n"); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := os.ReadFile(path); string(got) != "before\n"+beginMark+"new\n"+endMark+"after\n" {
-		t.Errorf("the document is %q", got)
-	}
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if replace(path, "new\n") == nil {
-		t.Error("a document without marks was accepted")
 	}
 }
 

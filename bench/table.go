@@ -1,22 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/francis-actors/francis/internal/section"
 )
 
-// The marks around what -write replaces in a document.
-const (
-	beginMark = "<!-- begin: go run ./bench -->\n"
-	endMark   = "<!-- end: go run ./bench -->\n"
-)
+// written is what -write replaces in a document.
+const written = section.Section("go run ./bench")
 
 // The documents in the folder of -write.
 const (
@@ -39,8 +36,8 @@ func (o outcome) report(f flags, out io.Writer) error {
 	command := fmt.Sprintf("go run ./bench -for %v -repeat %d -postgres ... -write %s", f.span, f.repeat, f.write)
 	head := fmt.Sprintf("Measured %s on %s, with `%s`.\n\n", time.Now().UTC().Format(time.DateOnly), machine(), command)
 	return errors.Join(
-		replace(filepath.Join(f.write, performance), head+table),
-		replace(filepath.Join(f.write, scaling), head+o.sideBySide()),
+		written.Replace(filepath.Join(f.write, performance), head+table),
+		written.Replace(filepath.Join(f.write, scaling), head+o.sideBySide()),
 	)
 }
 
@@ -58,20 +55,6 @@ func (o outcome) complete(f flags) error {
 		}
 	}
 	return nil
-}
-
-// replace puts a text between the marks of a document.
-func replace(path, text string) error {
-	document, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, begins := bytes.Cut(document, []byte(beginMark))
-	_, after, ends := bytes.Cut(rest, []byte(endMark))
-	if !begins || !ends {
-		return fmt.Errorf("%s has no lines %q and %q, between which the table belongs", path, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
-	}
-	return os.WriteFile(path, []byte(string(before)+beginMark+text+endMark+string(after)), 0o600) //nolint:gosec // the document that the user names is the purpose
 }
 
 // line is a row as JSON has it.

@@ -2,7 +2,6 @@ package behaviour_test
 
 import (
 	"cmp"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,17 +13,17 @@ import (
 	"testing"
 
 	"github.com/francis-actors/francis/internal/behaviour"
+	"github.com/francis-actors/francis/internal/section"
 )
 
 // document is where the table of tests and topologies is written.
 var document = flag.String("behaviour.write", "", "write which test passes on which topology into the table of this document, for example ../../docs/topologies.md")
 
-const (
-	beginMark = "<!-- begin: go test ./internal/behaviour -behaviour.write -->\n"
-	endMark   = "<!-- end: go test ./internal/behaviour -behaviour.write -->\n"
-	// writeCommand is how the table is made.
-	writeCommand = "go test ./internal/behaviour -run TestBehaviour -count=1 -behaviour.write $PWD/docs/topologies.md"
-)
+// written is the table in it.
+const written = section.Section("go test ./internal/behaviour -behaviour.write")
+
+// writeCommand is how the table is made.
+const writeCommand = "go test ./internal/behaviour -run TestBehaviour -count=1 -behaviour.write $PWD/docs/topologies.md"
 
 // What is written into a cell.
 const (
@@ -84,7 +83,7 @@ func columns() (names []string) {
 
 // write writes the table of a document anew. What did not run says what it said before.
 func (f *table) write(path string) error {
-	before, former, after, err := cutDocument(path)
+	former, err := written.Read(path)
 	if err != nil {
 		return err
 	}
@@ -104,25 +103,11 @@ func (f *table) write(path string) error {
 		}
 		text.WriteString(row(test, cells))
 	}
-	return os.WriteFile(path, []byte(before+beginMark+text.String()+endMark+after), 0o600) //nolint:gosec // the document that the user names is the purpose
+	return written.Replace(path, text.String())
 }
 
 func row(first string, cells []string) string {
 	return "| " + first + " | " + strings.Join(cells, " | ") + " |\n"
-}
-
-// cutDocument returns the table of a document and what is around it.
-func cutDocument(path string) (before, table, after string, err error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", "", "", err
-	}
-	before, rest, begins := strings.Cut(string(text), beginMark)
-	table, after, ends := strings.Cut(rest, endMark)
-	if !begins || !ends {
-		return "", "", "", errors.New(path + " has no marks between which the table belongs")
-	}
-	return before, table, after, nil
 }
 
 // rowsOf are the cells of a table, by line; the second one is a rule.
@@ -153,7 +138,7 @@ func cellsOf(table string) map[[2]string]string {
 // and no cell is empty.
 func TestTableIsOfTheseTests(t *testing.T) {
 	t.Parallel()
-	_, table, _, err := cutDocument("../../docs/topologies.md")
+	table, err := written.Read("../../docs/topologies.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,16 +15,17 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/francis-actors/francis/internal/section"
 )
 
 // document is where the tests write what they have found.
 var document = flag.String("chaos.write", "", "write the figures of the tests that pass into the table of this document, for example ../../docs/reliability.md")
 
-const (
-	beginMark = "<!-- begin: go test ./internal/chaos -chaos.write -->\n"
-	endMark   = "<!-- end: go test ./internal/chaos -chaos.write -->\n"
-	tableHead = "| | fault | test | figures | form, date |\n|---|---|---|---|---|\n"
-)
+// written is what they replace in it.
+const written = section.Section("go test ./internal/chaos -chaos.write")
+
+const tableHead = "| | fault | test | figures | form, date |\n|---|---|---|---|---|\n"
 
 // figures are the rows of the tests of this run.
 var figures table
@@ -79,16 +80,11 @@ func (f *table) save(path string) error {
 	if path == "" || len(f.rows) == 0 {
 		return nil
 	}
-	text, err := os.ReadFile(path)
+	former, err := written.Read(path)
 	if err != nil {
 		return err
 	}
-	before, rest, begins := strings.Cut(string(text), beginMark)
-	rows, after, ends := strings.Cut(rest, endMark)
-	if !begins || !ends {
-		return fmt.Errorf("%s has no lines %q and %q, between which the figures belong", path, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
-	}
-	return os.WriteFile(path, []byte(before+beginMark+tableHead+f.over(rows)+endMark+after), 0o600) //nolint:gosec // the document that the user names is the purpose
+	return written.Replace(path, tableHead+f.over(former))
 }
 
 var testName = regexp.MustCompile("`(TestT[0-9]+[^`]*)`")
@@ -119,13 +115,14 @@ func numberOf(test string) int {
 	return n
 }
 
-// Rows of this run replace those of their tests, and leave the others and the rest of the
-// document.
+// Rows of this run replace those of their tests, and leave the others.
 func TestFiguresAreWritten(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/document.md"
-	text := "before\n" + beginMark + "| T10 | ten | `TestT10` | old |\n| T2 | two | `TestT2Old` | old |\n" + endMark + "after\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(written.Marks()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := written.Replace(path, "| T10 | ten | `TestT10` | old |\n| T2 | two | `TestT2Old` | old |\n"); err != nil {
 		t.Fatal(err)
 	}
 	var f table
@@ -134,10 +131,9 @@ func TestFiguresAreWritten(t *testing.T) {
 	if err := f.save(path); err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile(path)
-	want := "before\n" + beginMark + tableHead +
-		"| T2 | two | `TestT2Old` | old |\n| T3 | three | `TestT3` | new |\n| T10 | ten | `TestT10` | new |\n" + endMark + "after\n"
-	if err != nil || string(got) != want {
-		t.Errorf("%v, the document is\n%s\nwant\n%s", err, got, want)
+	got, err := written.Read(path)
+	want := tableHead + "| T2 | two | `TestT2Old` | old |\n| T3 | three | `TestT3` | new |\n| T10 | ten | `TestT10` | new |\n"
+	if err != nil || got != want {
+		t.Errorf("%v, the table is\n%s\nwant\n%s", err, got, want)
 	}
 }
