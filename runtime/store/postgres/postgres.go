@@ -193,19 +193,10 @@ func (s requester) Commit(ctx context.Context, worker string, records []*runtime
 	if err := checkTexts(records); err != nil {
 		return nil, store.Moved{}, err
 	}
-	answer, err := queue.Ask(ctx, s.laneOf(worker).queue, write{worker: worker, seen: s.seen, records: records})
-	if err != nil || !answer.work.Cut() {
+	return tasks.CommitInParts(records, func(part []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
+		answer, err := queue.Ask(ctx, s.laneOf(worker).queue, write{worker: worker, seen: s.seen, records: part})
 		return answer.results, answer.moved(), err
-	}
-	at, rest := tasks.Cut(records, func(i int) runtimev1.Verdict { return answer.results[i].GetVerdict() })
-	more, moved, err := s.Commit(ctx, worker, rest)
-	if err != nil {
-		return nil, store.Moved{}, err
-	}
-	for i, result := range more {
-		answer.results[at[i]] = result
-	}
-	return answer.results, answer.moved().And(moved), nil
+	})
 }
 
 // Load implements store.Requests.

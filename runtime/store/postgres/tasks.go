@@ -321,6 +321,13 @@ func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtim
 	if err := store.CheckSettlements(settlements); err != nil {
 		return nil, store.Moved{}, err
 	}
+	return tasks.SettleInParts(settlements, func(part []*runtimev1.Settlement) ([]runtimev1.Verdict, store.Moved, error) {
+		return s.settle(ctx, worker, part)
+	})
+}
+
+// settle settles in one transaction.
+func (s *Store) settle(ctx context.Context, worker string, settlements []*runtimev1.Settlement) ([]runtimev1.Verdict, store.Moved, error) {
 	w := work{}
 	for _, settlement := range settlements {
 		key := store.KeyOf(settlement.GetKey())
@@ -339,18 +346,7 @@ func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtim
 	if err != nil { // the lane may still be at it
 		return nil, store.Moved{}, err
 	}
-	at, rest := tasks.Cut(settlements, func(i int) runtimev1.Verdict { return verdicts[i] })
-	if len(rest) == 0 {
-		return verdicts, moved, nil
-	}
-	more, movedMore, err := s.Settle(ctx, worker, rest)
-	if err != nil {
-		return nil, store.Moved{}, err
-	}
-	for i, verdict := range more {
-		verdicts[at[i]] = verdict
-	}
-	return verdicts, moved.And(movedMore), nil
+	return verdicts, moved, nil
 }
 
 // Strand implements store.Tasks.

@@ -14,6 +14,7 @@ import (
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
 	"github.com/francis-actors/francis/runtime/store/internal/queue"
+	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
 // Config says which file to open, and how.
@@ -225,14 +226,10 @@ func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.
 	if err := store.CheckRecords(records); err != nil {
 		return nil, store.Moved{}, err
 	}
-	answer, err := queue.Ask(ctx, s.writer.queue, write{worker: worker, records: records})
-	if err != nil {
-		return nil, store.Moved{}, err
-	}
-	if answer.work.Cut() {
-		return s.commitRest(ctx, worker, records, answer)
-	}
-	return answer.results, answer.moved(), nil
+	return tasks.CommitInParts(records, func(part []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
+		answer, err := queue.Ask(ctx, s.writer.queue, write{worker: worker, records: part})
+		return answer.results, answer.moved(), err
+	})
 }
 
 // shell is the store, as its keeper sees it.

@@ -157,20 +157,6 @@ func requests(changes []*runtimev1.TaskChange) (bytes int) {
 	return bytes
 }
 
-// commitRest commits the records that did not fit into the first transaction.
-func (s *Store) commitRest(ctx context.Context, worker string, records []*runtimev1.Record, first written) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
-	results := first.results
-	at, rest := tasks.Cut(records, func(i int) runtimev1.Verdict { return results[i].GetVerdict() })
-	more, moved, err := s.Commit(ctx, worker, rest)
-	if err != nil {
-		return nil, store.Moved{}, err
-	}
-	for i, result := range more {
-		results[at[i]] = result
-	}
-	return results, first.moved().And(moved), nil
-}
-
 // work lets a call change tasks in the transaction of a group.
 func (s *Store) work(ctx context.Context, w work) (store.Moved, error) {
 	answer, err := queue.Ask(ctx, s.writer.queue, write{work: &w})
@@ -198,26 +184,17 @@ func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtim
 	if err := store.CheckSettlements(settlements); err != nil {
 		return nil, store.Moved{}, err
 	}
-	var verdicts []runtimev1.Verdict
-	moved, err := s.work(ctx, work{rows: len(settlements), do: func(w *tasks.Work) (err error) {
-		verdicts, err = w.Settle(s.held.table, worker, settlements)
-		return err
-	}})
-	if err != nil { // the writer may still be at it
-		return nil, store.Moved{}, err
-	}
-	at, rest := tasks.Cut(settlements, func(i int) runtimev1.Verdict { return verdicts[i] })
-	if len(rest) == 0 {
+	return tasks.SettleInParts(settlements, func(part []*runtimev1.Settlement) ([]runtimev1.Verdict, store.Moved, error) {
+		var verdicts []runtimev1.Verdict
+		moved, err := s.work(ctx, work{rows: len(part), do: func(w *tasks.Work) (err error) {
+			verdicts, err = w.Settle(s.held.table, worker, part)
+			return err
+		}})
+		if err != nil { // the writer may still be at it
+			return nil, store.Moved{}, err
+		}
 		return verdicts, moved, nil
-	}
-	more, movedMore, err := s.Settle(ctx, worker, rest)
-	if err != nil {
-		return nil, store.Moved{}, err
-	}
-	for i, verdict := range more {
-		verdicts[at[i]] = verdict
-	}
-	return verdicts, moved.And(movedMore), nil
+	})
 }
 
 // Strand implements store.Tasks.

@@ -13,8 +13,6 @@ type Work struct {
 	draft *Draft
 	// moved are the tasks that it has changed.
 	moved []*Row
-	// cut is true when something of it did not fit.
-	cut bool
 }
 
 // Work begins the work of a call.
@@ -28,25 +26,9 @@ func (w *Work) Draft() *Draft {
 	return w.draft
 }
 
-// Cut reports whether something of the work did not fit into the transaction any more. It
-// was left out, with the verdict UNSPECIFIED, and is to be done in another one.
-func (w *Work) Cut() bool { return w != nil && w.cut }
-
-// Cut are the items of a call that did not fit into a transaction, and their numbers.
-func Cut[T any](items []T, verdict func(i int) runtimev1.Verdict) (at []int, rest []T) {
-	for i, item := range items {
-		if verdict(i) == runtimev1.Verdict_VERDICT_UNSPECIFIED {
-			at, rest = append(at, i), append(rest, item)
-		}
-	}
-	return at, rest
-}
-
-// fits reports whether there is room for one more delivery to end.
-func (w *Work) fits() bool {
-	w.cut = w.cut || w.draft.full()
-	return !w.draft.full()
-}
+// fits reports whether there is room in the transaction for one more delivery to end. What
+// does not fit is left out, with the verdict UNSPECIFIED, and is done in another one (parts.go).
+func (w *Work) fits() bool { return !w.draft.full() }
 
 // In reports whether a record does anything to tasks.
 func In(record *runtimev1.Record) bool {
