@@ -240,9 +240,9 @@ func (d *dispatcher) run(ctx context.Context) {
 // setClock asks the store for its time.
 func (d *dispatcher) setClock(ctx context.Context) bool {
 	for {
-		due, err := d.engine.store.Due(ctx, store.DueQuery{Type: "clock", Limit: 1})
+		now, err := d.engine.store.Now(ctx)
 		if err == nil {
-			d.showed(due.Now)
+			d.showed(now, time.Now())
 			return true
 		}
 		if !deadline.Sleep(ctx, retryInterval) {
@@ -251,9 +251,9 @@ func (d *dispatcher) setClock(ctx context.Context) bool {
 	}
 }
 
-// showed notes the time by the clock of the store. It has been that for a while already,
-// so what is due by it is never early.
-func (d *dispatcher) showed(now time.Time) { d.storeTime, d.ourTime = now, time.Now() }
+// showed notes the time that the clock of the store showed at one of ours. It had shown
+// that for a while by then, so what is due by it is never early.
+func (d *dispatcher) showed(store, ours time.Time) { d.storeTime, d.ourTime = store, ours }
 
 func (d *dispatcher) now() time.Time { return d.storeTime.Add(time.Since(d.ourTime)) }
 
@@ -345,7 +345,7 @@ func (d *dispatcher) read(ctx context.Context, read dispatch.Read) {
 	result := &dispatch.Result{Tasks: due.Tasks, More: due.More, End: dispatch.Position{Due: due.End.Due, Key: keyOf(due.End.Key)}}
 	came := time.Now()
 	d.tell(func() {
-		d.storeTime, d.ourTime = due.Now, came
+		d.showed(due.Now, came)
 		d.core.Done(read, result)
 	})
 }

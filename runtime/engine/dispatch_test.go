@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -377,7 +378,7 @@ func TestDeliveryRate(t *testing.T) {
 	})
 }
 
-// failing is a store that cannot say what is due, or what has happened, while it fails.
+// failing is a store that cannot say what is due, what time it is or what has happened, while it fails.
 type failing struct{ *broken }
 
 func (f failing) Due(ctx context.Context, query store.DueQuery) (store.Due, error) {
@@ -385,6 +386,13 @@ func (f failing) Due(ctx context.Context, query store.DueQuery) (store.Due, erro
 		return store.Due{}, err
 	}
 	return f.Store.Due(ctx, query)
+}
+
+func (f failing) Now(ctx context.Context) (time.Time, error) {
+	if err := f.fault(); err != nil {
+		return time.Time{}, err
+	}
+	return f.Store.Now(ctx)
 }
 
 func (f failing) Change(ctx context.Context, changes []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, store.Moved, error) {
@@ -400,6 +408,36 @@ func (f failing) Strand(ctx context.Context, out []*runtimev1.Completion) (store
 		return store.Moved{}, err
 	}
 	return f.Store.Strand(ctx, out)
+}
+
+// timeless is a store that cannot tell the time until it was asked often enough.
+type timeless struct {
+	*broken
+
+	fails atomic.Int32
+}
+
+func (s *timeless) Now(ctx context.Context) (time.Time, error) {
+	if s.fails.Add(-1) >= 0 {
+		return time.Time{}, errors.New("the clock is gone")
+	}
+	return s.Store.Now(ctx)
+}
+
+// Nothing is given before the engine knows the time of the store, which it asks for again.
+func TestDispatchWaitsForTheTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &timeless{broken: newBroken()}
+		store.fails.Store(3)
+		begin := time.Now()
+		w := &inbox{member: start(t, Config{Store: store}).join("cart")}
+		w.set(job("a", "1", nil))
+		w.expect(10, "a/1 ")
+		if got := time.Since(begin); got != 3*retryInterval {
+			t.Errorf("it was given after %v, want %v", got, 3*retryInterval)
+		}
+	})
 }
 
 // A store that fails loses nothing: what happened unheard is found, what was to happen does.

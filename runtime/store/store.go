@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 )
@@ -21,6 +22,9 @@ type Store interface {
 	// begins when the store is opened, or where it is a database, when another server or
 	// another copy of it is about to be changed; it is durable with its first change.
 	Cluster(ctx context.Context) (Cluster, error)
+	// Now returns the time by the clock of the store, by which tasks are due and states
+	// expire.
+	Now(ctx context.Context) (time.Time, error)
 	// Failed is closed when the store can promise nothing any more, for example
 	// because its disk failed to sync. Every call then answers ErrFatal. The process
 	// should end with an error, so that the next one recovers what is durable.

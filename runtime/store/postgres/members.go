@@ -188,7 +188,7 @@ const (
 
 // Forget implements store.Members.
 func (s *Store) Forget(ctx context.Context, age time.Duration) (more bool, err error) {
-	now, err := s.clock(ctx)
+	now, err := s.Now(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -239,11 +239,8 @@ func (s *Store) sweep(ctx context.Context, drop string, before time.Time) (n int
 // readClock is the time in Unix microseconds.
 const readClock = `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
 
-// clock asks what time it is.
-func (s *Store) clock(ctx context.Context) (now time.Time, err error) {
-	if s.config.Now != nil {
-		return s.config.Now(), nil
-	}
+// Now implements store.Store.
+func (s *Store) Now(ctx context.Context) (now time.Time, err error) {
 	err = s.ask(ctx, "the clock", func(b *pgx.Batch) { b.Queue(readClock).QueryRow(s.scanClock(&now)) })
 	return now, err
 }

@@ -50,6 +50,8 @@ func (p *pair) Failed() <-chan struct{} { return p.next().Failed() }
 
 func (p *pair) Cluster(ctx context.Context) (store.Cluster, error) { return p.next().Cluster(ctx) }
 
+func (p *pair) Now(ctx context.Context) (time.Time, error) { return p.next().Now(ctx) }
+
 func (p *pair) AddWorker(ctx context.Context, worker *runtimev1.Worker) (store.Counter, error) {
 	return p.next().AddWorker(ctx, worker)
 }

@@ -408,7 +408,7 @@ func (s *Store) Due(ctx context.Context, query store.DueQuery) (store.Due, error
 	if err := store.CheckDue(query); err != nil {
 		return store.Due{}, err
 	}
-	now, err := s.clock(ctx)
+	now, err := s.Now(ctx)
 	if err != nil {
 		return store.Due{}, err
 	}

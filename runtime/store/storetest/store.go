@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
@@ -10,6 +11,7 @@ import (
 
 var storeTests = []test{
 	{"the cluster has an identity", clusterIdentity},
+	{"the store tells the time", tellsTime},
 	{"the counter grows with every change", counterGrows},
 	{"a closed store refuses everything", closedRefuses},
 	{"an ended context refuses everything", endedContext},
@@ -35,6 +37,21 @@ func clusterIdentity(b *bench) {
 	b.ok(err)
 	if cluster.ID == "" || cluster.Generation != 1 {
 		b.Errorf("a new store is %+v; want an id and generation 1", cluster)
+	}
+}
+
+func tellsTime(b *bench) {
+	for _, passes := range []time.Duration{0, time.Hour} {
+		b.clock.pass(passes)
+		before := b.clock.now()
+		now, err := b.Now(b.Context())
+		b.ok(err)
+		due, err := b.Due(b.Context(), store.DueQuery{Type: "cart", Limit: 1})
+		b.ok(err)
+		after := b.clock.now()
+		if now.Before(before) || due.Now.Before(now) || after.Before(due.Now) {
+			b.Errorf("after %v it is %v, and %v for what is due; want times from %v to %v", passes, now, due.Now, before, after)
+		}
 	}
 }
 
@@ -66,6 +83,7 @@ func counterGrows(b *bench) {
 func (b *bench) everything(ctx context.Context) map[string]error {
 	errs := map[string]error{}
 	_, errs["add"] = b.AddWorker(ctx, &runtimev1.Worker{Id: "w9"})
+	_, errs["now"] = b.Now(ctx)
 	errs["beat"] = b.Beat(ctx, "w1")
 	_, errs["assign"] = b.Assign(ctx, []store.Assignment{{Type: "cart", Epoch: 1}})
 	_, _, errs["register"] = b.RegisterType(ctx, &runtimev1.ActorType{Name: "t"}, 1)

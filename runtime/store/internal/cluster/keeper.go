@@ -20,7 +20,7 @@ type Driver interface {
 }
 
 // Keeper is store.Members and store.Placement over a driver, but for Forget, which
-// also concerns records.
+// also concerns records; and it tells the identity and the time of the store.
 type Keeper struct {
 	driver Driver
 	now    func() time.Time
@@ -33,6 +33,15 @@ func NewKeeper(driver Driver, now func() time.Time) Keeper { return Keeper{drive
 func (k Keeper) Cluster(context.Context) (cluster store.Cluster, err error) {
 	err = k.driver.Read(func(t *Table) { cluster = t.Cluster })
 	return cluster, err
+}
+
+// Now implements store.Store.
+func (k Keeper) Now(ctx context.Context) (now time.Time, err error) {
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, err
+	}
+	err = k.driver.Read(func(*Table) { now = k.now() })
+	return now, err
 }
 
 // AddWorker implements store.Members.
