@@ -24,8 +24,8 @@ const (
 	receivePatience = 30 * time.Second
 	// ahead is how many tasks of a type are read ahead.
 	ahead = 8192
-	// readers is how many reads of what is due are under way at a time.
-	readers = 4
+	// maxReaders is how many reads of what is due are under way at a time.
+	maxReaders = 4
 )
 
 // dispatcher is the shell of core/dispatch: one loop that feeds it, and does what it says.
@@ -48,9 +48,9 @@ type dispatcher struct {
 	doubted            time.Time
 	storeTime, ourTime time.Time
 
-	// work is what is done beside the loop; reading has a place for each reader.
+	// work is what is done beside the loop; readers has a place for each reader.
 	work    sync.WaitGroup
-	reading chan struct{}
+	readers chan struct{}
 }
 
 // receiver is a worker that waits for deliveries. It is answered once.
@@ -61,7 +61,7 @@ type receiver struct {
 
 func newDispatcher(e *Engine) *dispatcher {
 	return &dispatcher{
-		engine: e, woken: make(chan struct{}, 1), reading: make(chan struct{}, readers),
+		engine: e, woken: make(chan struct{}, 1), readers: make(chan struct{}, maxReaders),
 		core:    dispatch.New(dispatch.Config{Ahead: ahead, Rate: e.cfg.rate, Anew: e.cfg.ReadAnew}),
 		waiting: map[string]*receiver{}, sessions: map[string]string{},
 	}
@@ -329,14 +329,14 @@ func (d *dispatcher) doubt() time.Duration {
 // read reads what is due, beside the loop.
 func (d *dispatcher) read(ctx context.Context, read dispatch.Read) {
 	select {
-	case d.reading <- struct{}{}:
+	case d.readers <- struct{}{}:
 	case <-ctx.Done():
 		return
 	}
 	due, err := d.engine.store.Due(ctx, store.DueQuery{
 		Type: read.Type, ID: read.ID, After: positionOf(read.Type, read.After), Until: read.Until, Limit: read.Limit,
 	})
-	<-d.reading
+	<-d.readers
 	if err != nil {
 		d.complain(ctx, "read what is due", err)
 		d.tell(func() { d.core.Done(read, nil) })

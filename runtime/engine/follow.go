@@ -19,14 +19,15 @@ type follower struct {
 	engine *Engine
 	// store is nil where nobody else changes it.
 	store store.Shared
-	// reading is held by whoever catches up; seen is theirs.
-	reading slot
-	seen    store.Placements
+	// catching is held by whoever catches up; seen is theirs. It is not the engine's slot for
+	// reading: nearly always nothing has changed, and the judge need not wait for that answer.
+	catching slot
+	seen     store.Placements
 }
 
 func newFollower(e *Engine) *follower {
 	shared, _ := e.store.(store.Shared)
-	return &follower{engine: e, store: shared, reading: newSlot()}
+	return &follower{engine: e, store: shared, catching: newSlot()}
 }
 
 // run catches up again and again until ctx ends.
@@ -54,10 +55,10 @@ func (f *follower) catchUp(ctx context.Context) error {
 	if f.store == nil {
 		return nil
 	}
-	if err := f.reading.take(ctx); err != nil {
+	if err := f.catching.take(ctx); err != nil {
 		return err
 	}
-	defer f.reading.give()
+	defer f.catching.give()
 	now, err := f.store.Placements(ctx)
 	if err != nil {
 		return fmt.Errorf("look for changes of other runtimes: %w", err)
