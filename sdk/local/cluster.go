@@ -14,17 +14,7 @@ func (h *Host) meet(ctx context.Context, kept store.Store) (parts worker.Parts, 
 	if err := missed(ctx, kept); err != nil {
 		return parts, err
 	}
-	listener, address, err := h.cfg.place.Listen()
-	if err != nil {
-		return parts, err
-	}
-	peers, err := h.worker.Peers(listener)
-	if err != nil {
-		_ = listener.Close()
-		return parts, err
-	}
-	h.address = address
-	return worker.Parts{Serve: peers.Serve, Shutdown: peers.Shutdown}, nil
+	return h.worker.Meet()
 }
 
 // missed fails when a host that believes to have the database alone uses it: nobody could

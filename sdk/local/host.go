@@ -45,10 +45,8 @@ import (
 type Host struct {
 	cfg    config
 	worker *worker.Worker
-	// runtime is set by Run, before the worker joins, and so is address, where others reach
-	// the host; it is empty without a cluster.
+	// runtime is set by Run, before the worker joins.
 	runtime *engine.Engine
-	address string
 }
 
 var _ sdk.Host = (*Host)(nil)
@@ -61,10 +59,7 @@ func NewHost(opts ...Option) (*Host, error) {
 		return nil, fmt.Errorf("local: %w", err)
 	}
 	h := &Host{cfg: cfg}
-	h.worker, err = worker.New(worker.Config{
-		Join: h.join, Address: func() string { return h.address },
-		Grace: cfg.grace, Limits: cfg.limits, Logger: cfg.logger,
-	})
+	h.worker, err = worker.New(worker.Config{Settings: cfg.Settings, Join: h.join})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}
@@ -96,7 +91,7 @@ func (h *Host) Run(ctx context.Context) error {
 	if err := h.worker.Start(); err != nil {
 		return fmt.Errorf("local: %w", err)
 	}
-	kept, err := h.cfg.open(h.cfg.logger)
+	kept, err := h.cfg.open()
 	if err != nil {
 		return fmt.Errorf("local: %w", err)
 	}
@@ -113,7 +108,7 @@ func (h *Host) serve(ctx context.Context, kept store.Store) error {
 
 // assemble makes the parts of a host that has the store alone, or is one of a cluster.
 func (h *Host) assemble(ctx context.Context, kept store.Store) (parts worker.Parts, err error) {
-	settings := engine.Config{Store: kept, Lease: h.cfg.lease, Local: true, Logger: h.cfg.logger}
+	settings := engine.Config{Store: kept, Lease: h.cfg.lease, Local: true, Logger: h.cfg.Logger}
 	if h.cfg.clusters {
 		settings.Local, settings.Probe, settings.Certify = false, h.issuer().Probe, h.issuer().Certify
 	}

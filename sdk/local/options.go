@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/francis-actors/francis/internal/core/lease"
-	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
@@ -22,16 +21,14 @@ type Option func(*config)
 
 // config are the settings of a host.
 type config struct {
+	worker.Settings
+
 	path     string
 	database string
 	memory   bool
 	clusters bool
-	place    worker.Place
 	psks     [][]byte
 	lease    time.Duration
-	grace    time.Duration
-	limits   sdk.Limits
-	logger   *slog.Logger
 
 	// authority signs the certificates of the processes of the cluster; nil without one.
 	authority *pki.Authority
@@ -61,14 +58,14 @@ func WithPostgreSQL(connectionString string) Option {
 // belong to the same cluster, and so do their workers.
 func WithCluster(address string, secret []byte, others ...[]byte) Option {
 	return func(c *config) {
-		c.clusters, c.place.Address = true, address
+		c.clusters, c.Place.Address = true, address
 		c.psks = append([][]byte{secret}, others...)
 	}
 }
 
 // WithBind sets where a host of a cluster listens for the others, where that differs from
 // its address. Default: the address.
-func WithBind(address string) Option { return func(c *config) { c.place.Bind = address } }
+func WithBind(address string) Option { return func(c *config) { c.Place.Bind = address } }
 
 // WithLease sets how long a process of a cluster may be silent before its actors go to the
 // others, from 2 to 60 seconds; it is the same in all of them. Default: 5 seconds.
@@ -79,26 +76,24 @@ func WithMemory() Option { return func(c *config) { c.memory = true } }
 
 // WithShutdownGracePeriod sets how long Run waits at most for turns when its context
 // ends. Default: 30 seconds.
-func WithShutdownGracePeriod(d time.Duration) Option { return func(c *config) { c.grace = d } }
+func WithShutdownGracePeriod(d time.Duration) Option { return func(c *config) { c.Grace = d } }
 
 // WithLimits bounds what the host takes on. Default: as [sdk.Limits] says.
-func WithLimits(limits sdk.Limits) Option { return func(c *config) { c.limits = limits } }
+func WithLimits(limits sdk.Limits) Option { return func(c *config) { c.Limits = limits } }
 
 // WithLogger sets where the host logs. Default: slog.Default().
-func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.logger = logger } }
+func WithLogger(logger *slog.Logger) Option { return func(c *config) { c.Logger = logger } }
 
 func newConfig(opts []Option) (config, error) {
-	c := config{grace: limit.ShutdownGrace, lease: lease.Default, logger: slog.Default()}
+	c := config{Settings: worker.DefaultSettings(), lease: lease.Default}
 	for _, opt := range opts {
 		opt(&c)
 	}
-	if c.logger == nil {
-		c.logger = slog.Default()
-	}
-	return c, errors.Join(c.check(), c.checkCluster())
+	err := errors.Join(c.Complete(), c.checkStore(), lease.Check(c.lease), c.checkCluster())
+	return c, err
 }
 
-func (c *config) check() error {
+func (c *config) checkStore() error {
 	stores := 0
 	for _, chosen := range []bool{c.path != "", c.database != "", c.memory} {
 		if chosen {
@@ -110,24 +105,22 @@ func (c *config) check() error {
 		return errors.New("no store: use WithSQLite(path) or WithPostgreSQL(connectionString), or WithMemory for what may end with the process")
 	case stores > 1:
 		return errors.New("more than one of WithSQLite, WithPostgreSQL and WithMemory: choose one")
-	case c.grace < 0:
-		return fmt.Errorf("the shutdown grace is %v; it cannot be negative", c.grace)
 	}
-	return lease.Check(c.lease)
+	return nil
 }
 
 // checkCluster derives the authority of the cluster, if there is one. Its secret may be weak
 // where only this machine can reach the host.
 func (c *config) checkCluster() (err error) {
 	switch {
-	case !c.clusters && c.place.Bind != "":
+	case !c.clusters && c.Place.Bind != "":
 		return errors.New("WithBind without WithCluster: a host alone listens nowhere")
 	case !c.clusters:
 		return nil
 	case c.database == "":
 		return errors.New("WithCluster without WithPostgreSQL: several processes need a database that they share")
 	}
-	if err := c.place.Check(); err != nil {
+	if err := c.Place.Check(); err != nil {
 		return err
 	}
 	secrets := make([]pki.Secret, len(c.psks))
@@ -135,12 +128,12 @@ func (c *config) checkCluster() (err error) {
 		if secrets[i], err = pki.ParseSecret(psk); err != nil {
 			return fmt.Errorf("secret of the cluster: %w", err)
 		}
-		warning, err := secrets[i].Vet(c.place.Listening())
+		warning, err := secrets[i].Vet(c.Place.Listening())
 		if err != nil {
 			return fmt.Errorf("secret of the cluster: %w", err)
 		}
 		if warning != "" {
-			c.logger.Warn("the secret of the cluster is weak", "why", warning)
+			c.Logger.Warn("the secret of the cluster is weak", "why", warning)
 		}
 	}
 	c.authority, err = pki.NewAuthority(clusterName, secrets...)
@@ -151,13 +144,13 @@ func (c *config) checkCluster() (err error) {
 const clusterName = "francis"
 
 // open opens the store.
-func (c *config) open(log *slog.Logger) (store.Store, error) {
+func (c *config) open() (store.Store, error) {
 	switch {
 	case c.memory:
 		return memory.New(), nil
 	case c.database != "":
-		return postgres.Open(postgres.Config{ConnectionString: c.database, Logger: log})
+		return postgres.Open(postgres.Config{ConnectionString: c.database, Logger: c.Logger})
 	default:
-		return sqlite.Open(sqlite.Config{Path: c.path, Logger: log})
+		return sqlite.Open(sqlite.Config{Path: c.path, Logger: c.Logger})
 	}
 }

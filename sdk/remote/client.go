@@ -44,7 +44,7 @@ func Dial(ctx context.Context, opts ...ClientOption) (*Client, error) {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
 	c := &Client{cfg: cfg, ended: make(chan struct{})}
-	c.worker, err = worker.New(worker.Config{Client: true, Join: c.join, Grace: cfg.grace, Limits: cfg.limits, Logger: cfg.logger})
+	c.worker, err = worker.New(worker.Config{Settings: cfg.Settings, Client: true, Join: c.join})
 	if err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}

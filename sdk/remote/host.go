@@ -30,8 +30,6 @@ import (
 type Host struct {
 	cfg    config
 	worker *worker.Worker
-	// address is where others reach the host, from Run on.
-	address string
 }
 
 var _ sdk.Host = (*Host)(nil)
@@ -44,10 +42,7 @@ func NewHost(opts ...Option) (*Host, error) {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
 	h := &Host{cfg: cfg}
-	h.worker, err = worker.New(worker.Config{
-		Join: h.join, Address: func() string { return h.address },
-		Grace: cfg.grace, Limits: cfg.limits, Logger: cfg.logger,
-	})
+	h.worker, err = worker.New(worker.Config{Settings: cfg.Settings, Join: h.join})
 	if err != nil {
 		return nil, fmt.Errorf("remote: %w", err)
 	}
@@ -80,14 +75,9 @@ func (h *Host) Run(ctx context.Context) error {
 	if err := h.worker.Start(); err != nil {
 		return fmt.Errorf("remote: %w", err)
 	}
-	listener, address, err := h.cfg.place.Listen()
+	parts, err := h.worker.Meet()
 	if err != nil {
 		return fmt.Errorf("remote: %w", err)
 	}
-	h.address = address
-	peers, err := h.worker.Peers(listener)
-	if err != nil {
-		return fmt.Errorf("remote: %w", err)
-	}
-	return h.worker.Run(ctx, worker.Parts{Serve: peers.Serve, Shutdown: peers.Shutdown})
+	return h.worker.Run(ctx, parts)
 }

@@ -89,7 +89,7 @@ func (c *config) wayOf(joined *join.Membership) way {
 // join makes the host a worker.
 func (h *Host) join(ctx context.Context) (*member.Membership, error) {
 	joined, err := h.cfg.join(ctx, applicant{
-		Request: join.Request{Role: pki.RoleWorker, Address: h.address, Types: h.worker.Host.TypeNames()},
+		Request: join.Request{Role: pki.RoleWorker, Address: h.worker.Address(), Types: h.worker.Host.TypeNames()},
 		known:   h.worker.Member.Holder() != nil,
 	})
 	if err != nil {

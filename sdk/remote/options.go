@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/worker"
@@ -42,14 +41,12 @@ func (o memberOption) applyToClient(c *config) { o(c) }
 
 // config are the settings of a host or a client.
 type config struct {
-	place    worker.Place
+	worker.Settings
+
 	runtimes []string
 	psk      []byte
 	caPEM    []byte
 	unsafe   bool
-	grace    time.Duration
-	limits   sdk.Limits
-	logger   *slog.Logger
 
 	secret pki.Secret
 	trust  pki.Trust
@@ -58,13 +55,13 @@ type config struct {
 // WithAddress sets where other workers reach this one, "host:port"; port 0 takes a
 // free one. Required.
 func WithAddress(address string) Option {
-	return hostOption(func(c *config) { c.place.Address = address })
+	return hostOption(func(c *config) { c.Place.Address = address })
 }
 
 // WithBind sets where the host listens for other workers, where that differs from
 // its address. Default: the address.
 func WithBind(address string) Option {
-	return hostOption(func(c *config) { c.place.Bind = address })
+	return hostOption(func(c *config) { c.Place.Bind = address })
 }
 
 // WithRuntimeAddresses names the runtimes, "host:port" each. One of them is used, and the
@@ -95,18 +92,18 @@ func WithUnsafeNoPinnedCA() MemberOption {
 // WithShutdownGracePeriod sets how long Run takes at most to hand the actors over
 // when its context ends. Default: 30 seconds.
 func WithShutdownGracePeriod(d time.Duration) Option {
-	return hostOption(func(c *config) { c.grace = d })
+	return hostOption(func(c *config) { c.Grace = d })
 }
 
 // WithLimits bounds what a host takes on and what a client sends. Default: as [sdk.Limits]
 // says.
 func WithLimits(limits sdk.Limits) MemberOption {
-	return memberOption(func(c *config) { c.limits = limits })
+	return memberOption(func(c *config) { c.Limits = limits })
 }
 
 // WithLogger sets where a host or a client logs. Default: slog.Default().
 func WithLogger(logger *slog.Logger) MemberOption {
-	return memberOption(func(c *config) { c.logger = logger })
+	return memberOption(func(c *config) { c.Logger = logger })
 }
 
 // Variables of the environment that [FromEnv] reads; "runtime dev" sets them.
@@ -123,7 +120,7 @@ const (
 func FromEnv() MemberOption {
 	return memberOption(func(c *config) {
 		if v := os.Getenv(EnvWorkerAddress); v != "" {
-			c.place.Address = v
+			c.Place.Address = v
 		}
 		if v := os.Getenv(EnvRuntimeAddresses); v != "" {
 			c.runtimes = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' })
@@ -139,33 +136,29 @@ func FromEnv() MemberOption {
 
 // hostConfig are the settings of a host.
 func hostConfig(opts []Option) (config, error) {
-	c := config{grace: limit.ShutdownGrace, logger: slog.Default()}
+	c := config{Settings: worker.DefaultSettings()}
 	for _, opt := range opts {
 		opt.applyToHost(&c)
 	}
-	if c.logger == nil {
-		c.logger = slog.Default()
-	}
-	return c, errors.Join(c.checkAddress(), c.checkRuntimes(), c.checkGrace(), c.checkSecrets())
+	err := errors.Join(c.checkAddress(), c.checkRuntimes(), c.Complete(), c.checkSecrets())
+	return c, err
 }
 
 // clientConfig are the settings of a client.
 func clientConfig(opts []ClientOption) (config, error) {
-	c := config{grace: limit.ShutdownGrace, logger: slog.Default()}
+	c := config{Settings: worker.DefaultSettings()}
 	for _, opt := range opts {
 		opt.applyToClient(&c)
 	}
-	if c.logger == nil {
-		c.logger = slog.Default()
-	}
-	return c, errors.Join(c.checkRuntimes(), c.checkSecrets())
+	err := errors.Join(c.checkRuntimes(), c.Complete(), c.checkSecrets())
+	return c, err
 }
 
 func (c *config) checkAddress() error {
-	if c.place.Address == "" {
+	if c.Place.Address == "" {
 		return errors.New("no address: other workers must reach this one; use WithAddress(\"host:port\")")
 	}
-	return c.place.Check()
+	return c.Place.Check()
 }
 
 func (c *config) checkRuntimes() error {
@@ -176,13 +169,6 @@ func (c *config) checkRuntimes() error {
 		if err := worker.CheckAddress(address); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func (c *config) checkGrace() error {
-	if c.grace < 0 {
-		return fmt.Errorf("the shutdown grace is %v; it cannot be negative", c.grace)
 	}
 	return nil
 }

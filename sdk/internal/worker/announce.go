@@ -10,7 +10,7 @@ import (
 
 // announcement says what the worker serves, and where.
 func (w *Worker) announcement() *runtimev1.AnnounceRequest {
-	req := &runtimev1.AnnounceRequest{Address: w.cfg.Address()}
+	req := &runtimev1.AnnounceRequest{Address: w.address}
 	for _, typ := range w.Host.Types() {
 		req.Types = append(req.Types, &runtimev1.ActorType{
 			Name: typ.Type, Service: string(typ.Service.FullName()), Files: filesOf(typ.Service.ParentFile()),

@@ -32,22 +32,22 @@ const (
 	idleTimeout = 10 * time.Minute
 )
 
-// Peers is where a worker answers the calls that other workers and clients forward.
-type Peers struct {
+// peers is where a worker answers the calls that other workers and clients forward.
+type peers struct {
 	port   *join.Port
 	server *http.Server
 	// closing is closed when no more calls shall come.
 	closing chan struct{}
 }
 
-// Peers makes the port of a worker on a listener, which is the port's from then on.
-func (w *Worker) Peers(listener net.Listener) (*Peers, error) {
+// newPeers makes the port of a worker on a listener, which is the port's from then on.
+func (w *Worker) newPeers(listener net.Listener) (*peers, error) {
 	port, err := join.NewPort(join.PortConfig{Listener: listener, TLS: w.peerTLS(), Logger: w.cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
 	closing := make(chan struct{})
-	return &Peers{port: port, closing: closing, server: inbound.NewServer(inbound.ServerConfig{
+	return &peers{port: port, closing: closing, server: inbound.NewServer(inbound.ServerConfig{
 		Handler: newPeerHandler(peerHandler{w, closing}), Streams: maxStreams, Idle: idleTimeout, Logger: w.cfg.Logger,
 	})}, nil
 }
@@ -83,8 +83,8 @@ func (w *Worker) peerTLS() *tls.Config {
 	}
 }
 
-// Serve answers until Shutdown, or until the port or the server fails.
-func (p *Peers) Serve() error {
+// serve answers until shutdown, or until the port or the server fails.
+func (p *peers) serve() error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	ported := make(chan error, 1)
@@ -100,8 +100,8 @@ func (p *Peers) Serve() error {
 	return err
 }
 
-// Shutdown waits for the calls that run, and cuts off what is left after the grace.
-func (p *Peers) Shutdown(grace time.Duration) {
+// shutdown waits for the calls that run, and cuts off what is left after the grace.
+func (p *peers) shutdown(grace time.Duration) {
 	close(p.closing)
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()

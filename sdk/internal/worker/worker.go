@@ -8,30 +8,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
-	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 	"github.com/francis-actors/francis/sdk/internal/gateway"
 	"github.com/francis-actors/francis/sdk/internal/host"
 	"github.com/francis-actors/francis/sdk/internal/member"
 )
 
-// Config are the settings of a worker.
+// Config is what a worker is made of.
 type Config struct {
-	// Client makes it a client: no actors are registered, and it needs no Address.
+	Settings
+
+	// Client makes it a client: no actors are registered, and it has no Place.
 	Client bool
 	// Join makes the worker a member of its cluster, with a new id.
 	Join func(ctx context.Context) (*member.Membership, error)
-	// Address says where other workers reach this one, from Run on; "" is nowhere.
-	Address func() string
-	// Grace is how long Run takes at most to hand the actors over.
-	Grace time.Duration
-	// Limits bound what the host takes on; zero fields have their defaults.
-	Limits limit.Limits
-	Logger *slog.Logger
 }
 
 // Worker is a worker. Its methods may be called concurrently.
@@ -42,6 +35,8 @@ type Worker struct {
 
 	cfg     Config
 	started atomic.Bool
+	// address is set by Meet, before the worker joins.
+	address string
 }
 
 // New returns a worker that has not joined yet.
@@ -73,6 +68,25 @@ func (w *Worker) Start() error {
 	}
 	return nil
 }
+
+// Meet opens the port at which other workers reach this one, and returns the parts that
+// serve there. It comes between Start and Run, if at all.
+func (w *Worker) Meet() (Parts, error) {
+	listener, address, err := w.cfg.Place.Listen()
+	if err != nil {
+		return Parts{}, err
+	}
+	peers, err := w.newPeers(listener)
+	if err != nil {
+		_ = listener.Close() // nobody has used it
+		return Parts{}, err
+	}
+	w.address = address
+	return Parts{Serve: peers.serve, Shutdown: peers.shutdown}, nil
+}
+
+// Address is where other workers reach this one, from Meet on; "" is nowhere.
+func (w *Worker) Address() string { return w.address }
 
 // Parts are what a worker runs beside its host and its membership. A part that is nil
 // is not there.
