@@ -6,13 +6,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/schema"
 )
 
 //go:embed migrations/*.sql
@@ -20,23 +20,7 @@ var embedded embed.FS
 
 // migrations are numbered from 1; the table francis.schema has the number of the last one
 // that the database has.
-var migrations = mustMigrations(embedded)
-
-func mustMigrations(files fs.FS) []string {
-	names, err := fs.Glob(files, "migrations/*.sql") // sorted
-	if err != nil {
-		panic(err) //nolint:forbidigo // the pattern is a constant
-	}
-	var statements []string
-	for _, name := range names {
-		text, err := fs.ReadFile(files, name)
-		if err != nil {
-			panic(err) //nolint:forbidigo // the file is embedded
-		}
-		statements = append(statements, string(text))
-	}
-	return statements
-}
+var migrations = schema.Migrations(embedded)
 
 const (
 	createSchema = `CREATE SCHEMA IF NOT EXISTS francis`

@@ -4,12 +4,12 @@ import (
 	"crypto/rand"
 	"embed"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/francis-actors/francis/runtime/store"
+	"github.com/francis-actors/francis/runtime/store/internal/schema"
 )
 
 // application marks a file as ours, in the field that SQLite has for it: "Fran".
@@ -24,23 +24,7 @@ var embedded embed.FS
 
 // migrations are numbered from 1; the file's user_version is the number of the last
 // that it has.
-var migrations = mustMigrations(embedded)
-
-func mustMigrations(files fs.FS) []string {
-	names, err := fs.Glob(files, "migrations/*.sql") // sorted
-	if err != nil {
-		panic(err) //nolint:forbidigo // the pattern is a constant
-	}
-	var statements []string
-	for _, name := range names {
-		text, err := fs.ReadFile(files, name)
-		if err != nil {
-			panic(err) //nolint:forbidigo // the file is embedded
-		}
-		statements = append(statements, string(text))
-	}
-	return statements
-}
+var migrations = schema.Migrations(embedded)
 
 // patience is how long a connection waits for others: somebody may look into the file
 // with other tools.
