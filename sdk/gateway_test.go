@@ -307,7 +307,7 @@ func TestErrorsCrossTwoGateways(t *testing.T) {
 		t.Fatal(err)
 	}
 	far.probes.Refuse("b", connect.NewError(connect.CodeOutOfRange, "not today"))
-	if err := far.host.Deactivate(t.Context(), "probe", "b"); err != nil {
+	if err := sdk.Halt(t.Context(), behaviourv1francis.NewProbeActorProxy(far.host.Service(), "b").Ref); err != nil {
 		t.Fatal(err)
 	}
 	err := call()

@@ -17,7 +17,8 @@ import (
 // committed, the OnDeactivate hooks run, and Halt returns when all that has ended. State,
 // alarms and jobs stay, and the next call constructs the actor anew. To halt one that is not
 // in memory is no mistake, and does nothing. Where ctx ends first, or, without a
-// deadline, after 30 seconds, it fails, and the activation ends all the same.
+// deadline, after 30 seconds, it fails, and the activation ends all the same. It waits among
+// the calls of the actor, and is refused like them where too many do (resource_exhausted).
 //
 // A turn halts itself by its own method Halt, and not by this function, for which it would
 // wait: that fails as a cycle, as it does for every actor that waits for the turn. A view

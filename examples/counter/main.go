@@ -42,7 +42,7 @@ func main() {
 
 // run serves the counter until ctx ends.
 func run(ctx context.Context, address string) error {
-	host, err := francistest.NewHost(francistest.WithShutdownGrace(grace))
+	host, err := francistest.NewHost(francistest.WithShutdownGracePeriod(grace))
 	if err != nil {
 		return err
 	}

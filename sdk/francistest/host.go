@@ -48,9 +48,9 @@ func WithLogger(logger *slog.Logger) Option {
 	return func(c *host.Config) { c.Logger = logger }
 }
 
-// WithShutdownGrace sets how long Run waits for turns when its context ends.
+// WithShutdownGracePeriod sets how long Run waits for turns when its context ends.
 // Default: 30 seconds.
-func WithShutdownGrace(d time.Duration) Option {
+func WithShutdownGracePeriod(d time.Duration) Option {
 	return func(c *host.Config) { c.ShutdownGrace = d }
 }
 
@@ -127,10 +127,4 @@ func (h *Host) Ready() <-chan struct{} { return h.ready }
 func (h *Host) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, h.cluster.stop)()
 	return h.host.Run(ctx)
-}
-
-// Deactivate drops an actor from memory, as idleness would, after the calls it has
-// already; the next call constructs it again from its committed state.
-func (h *Host) Deactivate(ctx context.Context, typ, id string) error {
-	return h.host.Deactivate(ctx, typ, id)
 }

@@ -236,7 +236,7 @@ func TestViewThatWritesIsReported(t *testing.T) {
 // started runs a host by hand, to watch it stop.
 func started(t *testing.T, grace time.Duration) (f fixture, stop func() <-chan error) {
 	t.Helper()
-	host, err := francistest.NewHost(francistest.WithShutdownGrace(grace))
+	host, err := francistest.NewHost(francistest.WithShutdownGracePeriod(grace))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,34 +93,19 @@ func (h *Host) busy() []string {
 	return names
 }
 
-// endSoon ends the activation after those who wait already. The channel is closed
-// when it has ended.
-func (s *slot) endSoon() chan struct{} {
-	done := make(chan struct{})
+// endSoon ends the activation after those who wait already, if fewer than most do. The
+// channel is closed when it has ended.
+func (s *slot) endSoon(most int) (done chan struct{}, ok bool) {
+	done = make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dead {
+	switch {
+	case s.dead:
 		close(done)
-	} else {
+	case s.queue.Waiting() >= most:
+		return nil, false
+	default:
 		s.end(done)
 	}
-	return done
-}
-
-// Deactivate drops an actor from memory, after the calls that it has already.
-func (h *Host) Deactivate(ctx context.Context, typ, id string) error {
-	table, err := h.types.of(typ)
-	if err != nil {
-		return err
-	}
-	slot := table.find(id)
-	if slot == nil {
-		return nil
-	}
-	select {
-	case <-slot.endSoon():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return done, true
 }

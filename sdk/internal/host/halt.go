@@ -50,9 +50,10 @@ func (r *run) halt() (answer, error) {
 	return answer{reply: &emptypb.Empty{}}, err
 }
 
-// halting lets the activation end after the calls that wait already. It returns what is
-// closed when it has ended, nil where there is none; or, while the shard is handed over, what
-// to wait for instead.
+// halting lets the activation end after the calls that wait already, among which it has its
+// place: a busy actor refuses it like a call. It returns what is closed when the activation
+// has ended, nil where there is none; or, while the shard is handed over, what to wait for
+// instead.
 func (r *run) halting() (over, parked <-chan struct{}, err error) {
 	if r.fromView {
 		return nil, nil, fault.ViewHalts(r.callerName())
@@ -65,7 +66,11 @@ func (r *run) halting() (over, parked <-chan struct{}, err error) {
 	if slot == nil {
 		return nil, parked, err
 	}
-	return slot.endSoon(), nil, nil
+	over, ok := slot.endSoon(slot.table.typ.MaxPending)
+	if !ok {
+		return nil, nil, slot.full()
+	}
+	return over, nil, nil
 }
 
 // halted waits until what halting has begun is done.

@@ -70,6 +70,27 @@ func TestHaltWithinADeadline(t *testing.T) {
 	})
 }
 
+// An actor that is busy holds no more halts than calls, also of those who have left.
+func TestHaltsWaitLikeCalls(t *testing.T) {
+	run(t, func(b *bed) {
+		added := b.add(gated(1))
+		ctx, cancel := context.WithCancel(b.t.Context())
+		for range maxPending {
+			b.halt(ctx)
+		}
+		cancel()
+		wantError(t, b.halt(b.t.Context()), connect.CodeResourceExhausted, sdk.OutcomeNothingHappened, true)
+		wantError(t, b.add(&behaviourv1.AddRequest{In: 1}), connect.CodeResourceExhausted, sdk.OutcomeNothingHappened, true)
+		b.probes.Open("gate")
+		wantSum(t, added, 1)
+		wantSum(t, b.halt(b.t.Context()), 0)
+		if b.probes.Ended("id1") != 1 {
+			t.Errorf("the activation has ended %d times", b.probes.Ended("id1"))
+		}
+		wantSum(t, b.add(&behaviourv1.AddRequest{In: 1}), 1)
+	})
+}
+
 // Only the owner of an actor knows whether it is in memory.
 func TestHaltFollowsTheActor(t *testing.T) {
 	run(t, func(b *bed) {

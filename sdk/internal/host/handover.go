@@ -1,6 +1,9 @@
 package host
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // Empty prepares a shard for another worker: calls from outside wait from now on,
 // the calls that are here come to their end, and every activation ends. The caller
@@ -70,7 +73,8 @@ func (s *shard) resume() {
 func endEvery(ctx context.Context, slots []*slot) error {
 	var pending []chan struct{}
 	for _, s := range slots {
-		pending = append(pending, s.endSoon())
+		done, _ := s.endSoon(math.MaxInt)
+		pending = append(pending, done)
 	}
 	for _, done := range pending {
 		select {

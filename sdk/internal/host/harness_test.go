@@ -26,6 +26,8 @@ import (
 const (
 	here  = "here"
 	there = "there"
+	// maxPending is how many calls may wait for a probe.
+	maxPending = 2000
 )
 
 // cluster is a cluster of which a test says what happens: one owner has all shards.
@@ -210,7 +212,7 @@ type bed struct {
 func run(t *testing.T, test func(b *bed)) {
 	t.Helper()
 	runWith(t, func(b *bed) error {
-		return behaviourv1francis.RegisterProbeActor(b.host, b.probes.New, sdk.WithMaxPending(2000))
+		return behaviourv1francis.RegisterProbeActor(b.host, b.probes.New, sdk.WithMaxPending(maxPending))
 	}, test)
 }
 

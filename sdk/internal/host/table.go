@@ -89,10 +89,9 @@ type shard struct {
 	parked chan struct{}
 }
 
-// slot returns the slot of the actor that r calls, a new one if need be, and none for what is
-// not worth one. While the
-// shard or the host drains, only calls that a turn waits for get in; others
-// get the channel that they wait for.
+// slot returns the slot of the actor that r calls, a new one if need be, and none for what
+// is not worth one. While the shard is handed over only calls that a turn waits for get in,
+// and others get the channel that they wait for; while the host stops, others are refused.
 func (t *table) slot(r *run) (*slot, <-chan struct{}, error) {
 	s := &t.shards[r.shard]
 	s.mu.Lock()
@@ -139,14 +138,6 @@ func (t *table) method(procedure string) *actor.Method {
 		return t.deletion
 	}
 	return t.typ.Bound[procedure]
-}
-
-// find returns the slot of an actor, nil if it has none.
-func (t *table) find(id string) *slot {
-	s := &t.shards[placement.ShardOf(id, placement.Shards)]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.slots[id]
 }
 
 // drop takes a slot out of the table unless a call waits in it, and reports
