@@ -18,6 +18,7 @@ import (
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
 	"github.com/francis-actors/francis/runtime/store/sqlite"
+	"github.com/francis-actors/francis/sdk"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -206,6 +207,7 @@ func TestOptions(t *testing.T) {
 			[]Option{WithPostgreSQL("host=db"), WithCluster("10.0.0.7:7571", []byte("a secret of the tests"))},
 			"local: secret of the cluster: unusable secret: the secret has 21 bytes, less than 32, and 10.0.0.7:7571 can be reached from other machines; make a good one with `runtime gen-key`",
 		},
+		"too wide limits": {[]Option{WithMemory(), WithLimits(sdk.Limits{Message: 1 << 30})}, "local: the limit Message is 1073741824; it must be between 1024 and 4194304"},
 		"bad lease": {[]Option{WithMemory(), WithLease(time.Second)}, "local: lease is 1s; it must be between 2s and 1m0s"},
 		"bad grace": {[]Option{WithMemory(), WithShutdownGracePeriod(-1)}, "local: the shutdown grace is -1ns; it cannot be negative"},
 	} {
