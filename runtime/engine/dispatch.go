@@ -85,23 +85,18 @@ func (d *dispatcher) receive(ctx context.Context, worker string, req *runtimev1.
 	d.tell(func() { d.admit(r, req) })
 	timer := time.NewTimer(receivePatience)
 	defer timer.Stop()
-	select {
-	case answer := <-r.answer:
-		return answered(answer)
-	case <-timer.C:
-		d.tell(func() { d.dismiss(r) })
-	case <-ctx.Done():
-		d.tell(func() { d.dismiss(r) })
-		return nil, ctx.Err()
-	case <-d.engine.gate.closing:
-		return nil, fault.RuntimeStopping()
-	}
-	// What was given meanwhile is not lost.
-	select {
-	case answer := <-r.answer:
-		return answered(answer)
-	case <-d.engine.gate.closing:
-		return nil, fault.RuntimeStopping()
+	for {
+		select {
+		case answer := <-r.answer:
+			return answered(answer)
+		case <-timer.C:
+			d.tell(func() { d.dismiss(r) }) // that answers too, and what was given meanwhile is not lost
+		case <-ctx.Done():
+			d.tell(func() { d.dismiss(r) })
+			return nil, ctx.Err()
+		case <-d.engine.gate.closing:
+			return nil, fault.RuntimeStopping()
+		}
 	}
 }
 

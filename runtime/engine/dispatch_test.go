@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -436,6 +437,25 @@ func TestDispatchWaitsForTheTime(t *testing.T) {
 		w.expect(10, "a/1 ")
 		if got := time.Since(begin); got != 3*retryInterval {
 			t.Errorf("it was given after %v, want %v", got, 3*retryInterval)
+		}
+	})
+}
+
+// Who waits for deliveries leaves with his context, also while nothing can be given and when
+// he has waited for as long as nobody waits longer.
+func TestReceiveEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &timeless{broken: newBroken()}
+		store.fails.Store(math.MaxInt32)
+		w := &inbox{member: start(t, Config{Store: store}).join("cart")}
+		ctx, cancel := context.WithTimeout(t.Context(), receivePatience+time.Second)
+		defer cancel()
+		time.AfterFunc(time.Minute, func() { store.fails.Store(0) })
+		begin := time.Now()
+		_, err := w.Receive(ctx, &runtimev1.ReceiveRequest{Capacity: 1})
+		if took := time.Since(begin); err == nil || took != receivePatience+time.Second {
+			t.Errorf("it ended with %v after %v, want an error after %v", err, took, receivePatience+time.Second)
 		}
 	})
 }
