@@ -41,7 +41,8 @@ type Decree struct {
 type Judge struct {
 	tick time.Duration
 	// began is the begin of the last reading.
-	began   time.Duration
+	began time.Duration
+	// watches are the workers of the last reading; nil before the first.
 	watches map[string]watch
 }
 
@@ -56,14 +57,14 @@ type watch struct {
 
 // NewJudge is a judge that reads once in tick.
 func NewJudge(tick time.Duration) *Judge {
-	return &Judge{tick: tick, watches: map[string]watch{}}
+	return &Judge{tick: tick}
 }
 
 // Read takes a reading and returns who is to be declared dead, in order of their
 // ids. A decree is repeated at each reading until the worker is gone or has
 // renewed, so one that could not be executed is not lost.
 func (j *Judge) Read(reading Reading) []Decree {
-	counted := j.count(reading)
+	counted, first := j.count(reading), j.watches == nil
 	seen := make(map[string]watch, len(reading.Signs))
 	var decrees []Decree
 	for _, sign := range reading.Signs {
@@ -72,7 +73,7 @@ func (j *Judge) Read(reading Reading) []Decree {
 			w.still += counted
 		} else {
 			w = watch{beat: sign.Beat, still: reading.Began - reading.Ended}
-			if !known && !mutant.RestartGrace {
+			if first && !mutant.RestartGrace {
 				w.still = sign.Lease + Margin(sign.Lease)
 			}
 		}
