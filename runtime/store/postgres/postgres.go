@@ -90,7 +90,7 @@ type Store struct {
 	serving sync.WaitGroup
 	closing sync.Once
 	failed  chan struct{}
-	told    told
+	told    tasks.Told
 }
 
 // openPatience bounds how long a store may take to open: another runtime may be upgrading

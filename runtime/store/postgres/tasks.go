@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -438,37 +436,13 @@ func (s *Store) addDue(page *tasks.DuePage, rows pgx.Rows) error {
 			return err
 		}
 		if task.GetRevision() == 0 {
-			s.told.tell(s.config.Logger, place.Key)
+			s.told.Damaged(s.config.Logger, place.Key)
 			task = nil
 		}
 		more = page.Add(place, task)
 	}
 	rows.Close()
 	return rows.Err()
-}
-
-// told are damaged tasks of which people were told.
-type told struct {
-	mu   sync.Mutex
-	keys map[store.TaskKey]struct{} // under mu
-}
-
-// maxTold bounds how many damaged tasks are remembered.
-const maxTold = 1_024
-
-// tell tells people of a damaged task, once.
-func (t *told) tell(logger *slog.Logger, key store.TaskKey) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if _, again := t.keys[key]; again {
-		return
-	}
-	if t.keys == nil || len(t.keys) >= maxTold {
-		t.keys = map[store.TaskKey]struct{}{}
-	}
-	t.keys[key] = struct{}{}
-	logger.Error("a stored task is damaged and is not delivered; delete it or set it anew, or restore the store from a backup",
-		"type", key.Type, "id", key.ID, "kind", key.Kind.String(), "name", key.Name)
 }
 
 // List implements store.Tasks.

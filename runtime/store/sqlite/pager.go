@@ -43,19 +43,14 @@ type pager struct {
 	places, placesActor *stmt
 	actors              *stmt
 	tasks               shelves
-
-	// told are damaged tasks of which people were told.
-	told map[store.TaskKey]struct{}
+	told                tasks.Told
 }
-
-// maxTold bounds how many damaged tasks are remembered.
-const maxTold = 1_024
 
 // pageCall is somebody who waits for a page, which the question fills in.
 type pageCall = queue.Call[func(*pager) error, struct{}]
 
 func newPager(c *conn, held *held, config Config, calls *queue.Queue[*pageCall]) (*pager, error) {
-	p := &pager{conn: c, held: held, queue: calls, now: config.Now, logger: config.Logger, told: map[store.TaskKey]struct{}{}}
+	p := &pager{conn: c, held: held, queue: calls, now: config.Now, logger: config.Logger}
 	for _, s := range []struct {
 		to  **stmt
 		sql string
@@ -214,26 +209,13 @@ func idOf(query store.DueQuery, from store.Position) string {
 // add adds a task to a page. One that is damaged is left out aloud.
 func (p *pager) add(page *tasks.DuePage, place store.Position, s *runtimev1.ScheduledTask) error {
 	if s.GetRevision() == 0 {
-		p.tell(place.Key)
+		p.told.Damaged(p.logger, place.Key)
 		s = nil
 	}
 	if !page.Add(place, s) {
 		return errEnough
 	}
 	return nil
-}
-
-// tell tells people of a damaged task, once.
-func (p *pager) tell(key store.TaskKey) {
-	if _, told := p.told[key]; told {
-		return
-	}
-	if len(p.told) >= maxTold {
-		clear(p.told)
-	}
-	p.told[key] = struct{}{}
-	p.logger.Error("a stored task is damaged and is not delivered; delete it or set it anew, or restore the store from a backup",
-		"type", key.Type, "id", key.ID, "kind", key.Kind.String(), "name", key.Name)
 }
 
 // list lists alarms, jobs or both. The answer is full before it passes the end of a kind
