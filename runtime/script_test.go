@@ -82,7 +82,7 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // patience is how long a script waits for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // eventually runs the command until it succeeds.
 func eventually(ts *testscript.TestScript, neg bool, args []string) {

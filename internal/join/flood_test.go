@@ -41,9 +41,16 @@ func TestTooManyFailures(t *testing.T) {
 	if codeOf(err) != connect.CodeResourceExhausted || time.Since(began) < failureDelay {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
-	began = time.Now()
-	if _, err := Join(c.ctx(), c.request()); err != nil || time.Since(began) > failureDelay {
-		t.Errorf("a right proof: %v after %v", err, time.Since(began))
+	fastest := time.Hour
+	for range 3 { // a busy machine may take its time for one of them
+		began = time.Now()
+		if _, err := Join(c.ctx(), c.request()); err != nil {
+			t.Errorf("a right proof: %v", err)
+		}
+		fastest = min(fastest, time.Since(began))
+	}
+	if fastest > failureDelay {
+		t.Errorf("a right proof took %v", fastest)
 	}
 	elsewhere := wrong
 	elsewhere.Dial = from("127.0.0.9")
@@ -112,7 +119,7 @@ func (c *cluster) joinSoon() time.Duration {
 		if err == nil {
 			return time.Since(began)
 		}
-		if time.Since(began) > 15*time.Second {
+		if time.Since(began) > time.Minute {
 			c.t.Fatalf("no honest join in %v: %v", time.Since(began), err)
 		}
 	}
@@ -151,7 +158,7 @@ func TestConnectionEndsWithTheCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := c.authority.Issue(pki.Order{Identity: pki.Identity{Role: pki.RoleWorker, ID: "w1"}, CSR: request.CSR(), TTL: 2 * time.Second}, time.Now())
+	der, err := c.authority.Issue(pki.Order{Identity: pki.Identity{Role: pki.RoleWorker, ID: "w1"}, CSR: request.CSR(), TTL: 4 * time.Second}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,9 +172,9 @@ func TestConnectionEndsWithTheCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer line.Close()
-	_ = line.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = line.SetReadDeadline(time.Now().Add(time.Minute))
 	_, err = io.Copy(io.Discard, line)
-	if left := time.Until(certificate.NotAfter()); left > 100*time.Millisecond || left < -3*time.Second {
+	if left := time.Until(certificate.NotAfter()); left > 100*time.Millisecond || left < -20*time.Second {
 		t.Errorf("the connection ended %v before its certificate: %v", left, err)
 	}
 }

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// patience bounds each handshake.
+const patience = time.Minute
+
 // handshake lets two configurations meet over loopback, and returns what each side
 // found. The client reads once, because a TLS 1.3 server judges a client's
 // certificate after the client believes the handshake done.
@@ -34,7 +37,7 @@ func serveOne(listener net.Listener, config *tls.Config) error {
 		return err
 	}
 	defer raw.Close()
-	_ = raw.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = raw.SetDeadline(time.Now().Add(patience))
 	conn := tls.Server(raw, config)
 	if err := conn.Handshake(); err != nil {
 		return err
@@ -44,14 +47,14 @@ func serveOne(listener net.Listener, config *tls.Config) error {
 }
 
 func dialOne(address string, config *tls.Config) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
 	defer raw.Close()
-	_ = raw.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = raw.SetDeadline(time.Now().Add(patience))
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return err

@@ -131,7 +131,7 @@ func begin(t *testing.T, cfg dev.Config, mode string) *run {
 }
 
 // patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func (r *run) eventually(what string, holds func() bool) {
 	r.t.Helper()

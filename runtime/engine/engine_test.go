@@ -818,7 +818,7 @@ func TestManyWorkers(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for range 5 {
 		m := <-stay

@@ -117,7 +117,7 @@ func (s *scene) running() (stop func()) {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	for late := time.Now().Add(30 * time.Second); !strings.Contains(log.String(), "serving workers"); time.Sleep(5 * time.Millisecond) { // real time: a log does not tell when
+	for late := time.Now().Add(time.Minute); !strings.Contains(log.String(), "serving workers"); time.Sleep(5 * time.Millisecond) { // real time: a log does not tell when
 		if time.Now().After(late) {
 			s.t.Fatalf("it does not serve:\n%s", log)
 		}

@@ -149,7 +149,7 @@ func (r *running) client(config *tls.Config) *connect.Client {
 // logs waits until the text is in the log: a client may know of a refusal earlier.
 func (r *running) logs(text string) {
 	r.t.Helper()
-	for late := time.Now().Add(10 * time.Second); !strings.Contains(r.log.String(), text); {
+	for late := time.Now().Add(time.Minute); !strings.Contains(r.log.String(), text); {
 		if time.Now().After(late) {
 			r.t.Fatalf("the log misses %q:\n%s", text, r.log)
 		}
@@ -286,7 +286,7 @@ func TestAWorkerMayHoldFewConnections(t *testing.T) {
 			return nil, err
 		}
 		t.Cleanup(func() { conn.Close() })
-		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 		_, err = bufio.NewReader(conn).ReadByte() // the settings of HTTP/2
 		return conn, err
 	}
@@ -317,7 +317,7 @@ func TestAStopEndsWatchesAndAnswers(t *testing.T) {
 	if err := r.end(); err != nil {
 		t.Errorf("ended with %v", err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > r.cfg.ShutdownGracePeriod/2 {
 		t.Errorf("it took %v to end", took)
 	}
 	<-watched

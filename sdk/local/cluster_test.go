@@ -79,7 +79,7 @@ func newActors() actors {
 func (a actors) increment(t *testing.T, h *Host) {
 	t.Helper()
 	for id := range a {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		res, err := myactorv1francis.NewMyActorProxy(h.Service(), id).Increment(ctx, &myactorv1.IncrementRequest{In: 1})
 		cancel()
 		if a[id]++; err != nil || res.GetOut() != a[id] {
@@ -124,7 +124,7 @@ func TestProcessOfAClusterIsKilled(t *testing.T) {
 	began := time.Now()
 	counters.increment(t, h)
 	t.Logf("all actors answer %v after the kill", time.Since(began).Round(time.Millisecond))
-	if took, limit := time.Since(began), testLease+10*time.Second; took > limit { // lease + 1 s, and what a loaded machine takes
+	if took, limit := time.Since(began), testLease+20*time.Second; took > limit { // lease + 1 s, and what a loaded machine takes
 		t.Errorf("the actors of the killed process answered after %v", took)
 	}
 	if err := stop(); err != nil {

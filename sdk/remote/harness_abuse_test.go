@@ -29,7 +29,7 @@ const (
 	hostPSK    = "a host secret of the abuse tests"
 	runtimePSK = "a runtime secret of the abuse tests"
 	// patience bounds each wait of these tests.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 )
 
 var quiet = slog.New(slog.DiscardHandler)

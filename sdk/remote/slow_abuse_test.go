@@ -27,7 +27,7 @@ func TestConnectionsOfOneMember(t *testing.T) {
 		held[0].conn.Close()
 		eventually(t, g.name+" has room again", func() bool {
 			again := g.dial(t, "h2")
-			_ = again.conn.SetReadDeadline(time.Now().Add(time.Second))
+			_ = again.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 			_, err := again.conn.Read(make([]byte, 1)) // the settings of HTTP/2 come first
 			return err == nil
 		})
