@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,6 +23,7 @@ import (
 	myactorv1 "github.com/francis-actors/francis/examples/gen/myactor/v1"
 	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1connect"
 	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
+	"github.com/francis-actors/francis/internal/port"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/remote"
 )
@@ -219,8 +219,10 @@ func newCluster(t *testing.T) *cluster {
 			t.Fatalf("build %s: %v\n%s", name, err, out)
 		}
 	}
-	ports := freePorts(t, 5)
-	c.runtime, c.http, c.peer = ports[0], [2]string(ports[1:3]), [2]string(ports[3:5])
+	c.runtime = port.Reserve(t)
+	for i := range c.http {
+		c.http[i], c.peer[i] = port.Reserve(t), port.Reserve(t)
+	}
 	text, err := os.ReadFile("config.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -242,21 +244,6 @@ func (c *cluster) write(name string, text []byte) {
 	if err := os.WriteFile(filepath.Join(c.folder, name), text, 0o600); err != nil {
 		c.t.Fatal(err)
 	}
-}
-
-// freePorts finds addresses that are free now.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	var addresses []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses
 }
 
 // process is one running binary.
