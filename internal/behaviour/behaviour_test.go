@@ -170,7 +170,7 @@ var client = behaviour.Topology{
 // dial returns a client that is closed when the test ends.
 func dial(t testing.TB, address string, ca []byte) *remote.Client {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	client, err := remote.Dial(ctx,
 		remote.WithRuntimeAddresses(address), remote.WithHostBootstrapPSK([]byte(hostPSK)), remote.WithPinnedCA(ca), remote.WithLogger(quiet))
@@ -189,7 +189,6 @@ const (
 	runtimeConfig = `
 runtimePSKs: ["a runtime secret of the behaviour tests"]
 bootstrap: {method: psk, hostPSK: "` + hostPSK + `"}
-lease: 2s
 `
 	hostPSK       = "a host secret of the behaviour tests"
 	clusterSecret = "a secret of the behaviour tests"
@@ -249,7 +248,7 @@ func run(t testing.TB, host sdk.Host, register func(sdk.Registrar) error) {
 	inBackground(t, host.Run)
 	select {
 	case <-host.Ready():
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the worker is not ready")
 	}
 }
