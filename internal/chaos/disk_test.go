@@ -136,7 +136,10 @@ func TestT12ForeignReader(t *testing.T) {
 	l := newLoad(c)
 	l.padding, l.perSecond = 8<<10, 1_000
 	var longest int64
+	var before []time.Duration
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {
+		rest(ctx, efforts(t).reader/3)
+		before = l.waits()
 		end := c.readForever(ctx)
 		rest(ctx, efforts(t).reader)
 		longest = c.logSize()
@@ -144,8 +147,9 @@ func TestT12ForeignReader(t *testing.T) {
 		c.await("the log is short again", func() bool { return c.logSize() <= 64<<20 })
 	})
 	allOK(t, l, "although nothing was done to them")
-	if p99 := quantile(0.99, l.tally.waits); p99 > 100*time.Millisecond {
-		t.Errorf("p99 is %v, want at most 100ms", p99)
+	p99, usual := quantile(0.99, l.waits()[len(before):]), quantile(0.99, before)
+	if most := max(100*time.Millisecond, 2*usual); p99 > most {
+		t.Errorf("p99 is %v, want at most %v; it was %v before", p99, most, usual)
 	}
 	if least := int64(64 << 20); longest < least {
 		t.Errorf("the log has %d bytes: that is not more than always, and nothing was tried", longest)

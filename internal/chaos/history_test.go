@@ -231,6 +231,13 @@ func (l *load) record(client int, in input, out observed, err error, called time
 	l.history = append(l.history, op)
 }
 
+// waits are how long the operations took that have ended, in the order of their ends.
+func (l *load) waits() []time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.tally.waits)
+}
+
 // check lets porcupine judge what the clients saw.
 func (l *load) check(t *testing.T) {
 	t.Helper()
