@@ -116,6 +116,10 @@ func TestSimulationNotices(t *testing.T) {
 		"the last attempt decides what a caller is told":       {lastOnly: true},
 		"a store that was put back is believed":                {noMark: true},
 		"only the counter says how far the store has come":     {noBranch: true},
+		"who waits runs on what a deletion left in memory":     {noSpoil: true},
+		"a deleted actor leaves no identity":                   {noGrave: true},
+		"a worker holds a state that has expired":              {noLife: true},
+		"a record does not renew the life of the state":        {noRenewal: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -161,6 +165,6 @@ func (w *world) report(t *testing.T, test string) {
 type rules struct {
 	noFence, noBeat, noLapse, noSend, noSleep, noOnce, noGrace, noRelease bool
 	noGate, byVersion, twoInFlight, noDoubt, noRetire, noKeys, noMark     bool
-	noGive, noRecheck, noBranch                                           bool
+	noGive, noRecheck, noBranch, noSpoil, noGrave, noLife, noRenewal      bool
 	resend, lastOnly                                                      bool
 }

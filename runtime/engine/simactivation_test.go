@@ -5,6 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
@@ -20,14 +24,18 @@ type activation struct {
 	epoch, number uint64
 	era           int
 	loaded        bool
-	// value is the state in memory, base and version those of the last durable record.
-	value   uint64
+	// state is that in memory, base and version those of the last durable record.
+	state   state
 	base    *runtimev1.Identity
 	version uint64
+	// life is how long the state lives, by the clock of the host.
+	life life
+	// place is where the history of the actor was when it was loaded or committed last.
+	place int
 	// sequence counts the records that were sent.
 	sequence uint64
 	keys     keys.Index
-	replies  map[keys.Digest]uint64
+	replies  map[keys.Digest]reply
 	// outputs is the gate and what passes it. The second one is only used to send two
 	// records at a time, which is wrong.
 	outputs [2]output
@@ -82,6 +90,11 @@ func (a *activation) stage(r *run) coregate.Verdict {
 		return verdict
 	}
 	o.next = append(o.next, r)
+	if !r.errand.attempt.deletes {
+		a.life = a.slot.host.lived(a.slot.at.ttl(a.slot.host.world))
+	} else if !a.slot.host.world.off.noSpoil {
+		a.slot.queue.Spoil()
+	}
 	if r.key != nil {
 		a.keep(r)
 	}
@@ -89,6 +102,32 @@ func (a *activation) stage(r *run) coregate.Verdict {
 		r.finish(r.outcome())
 	}
 	return verdict
+}
+
+// life is how long a state lives that is in memory, by the clock of its host, which was at
+// from when it was the time since. The zero value never ends.
+type life struct{ from, since, ttl time.Duration }
+
+// lived is a life that begins now.
+func (p *process) lived(ttl time.Duration) life {
+	if ttl == 0 {
+		return life{}
+	}
+	return life{p.clock(), p.world.now, ttl}
+}
+
+// ends is when it is over at the latest: no clock is slower.
+func (l life) ends() time.Duration { return l.since + l.ttl*10/9 + 1 }
+
+// expire lets nobody else run on a state that has expired.
+func (s *seat) expire() {
+	a := s.activation
+	if a == nil || a.life.ttl == 0 || !s.queue.Open() || s.host.world.off.noLife {
+		return
+	}
+	if s.host.clock()-a.life.from >= a.life.ttl {
+		s.queue.Spoil()
+	}
 }
 
 // follow lets somebody wait for all that is pending.
@@ -154,12 +193,22 @@ func (a *activation) dispatch() {
 			Actor: at.actor(), Fence: &runtimev1.Fence{Shard: at.number(), Epoch: a.epoch},
 			Base: a.base, Identity: &runtimev1.Identity{Activation: a.number, Sequence: a.sequence},
 		}
-		if at.stateful() {
-			b.record.Message, b.record.Data = "cart", dataOf(b.turns[len(b.turns)-1].reply)
+		last := b.turns[len(b.turns)-1]
+		switch {
+		case last.errand.attempt.deletes:
+			b.record.Deletes = true
+		case at.stateful():
+			b.record.Message, b.record.Data = "cart", dataOf(last.reply)
+			if ttl := at.ttl(a.slot.host.world); ttl > 0 {
+				b.record.StateTtl = durationpb.New(ttl)
+			}
 		}
 		for _, r := range b.turns {
 			if r.key != nil {
 				b.record.Keys = append(b.record.Keys, r.key)
+			}
+			if r.errand.attempt.enqueues {
+				b.record.Changes = append(b.record.Changes, r.job())
 			}
 		}
 		o.next, o.flight = nil, b
@@ -195,6 +244,7 @@ func (s *session) send(b *batch) {
 		answer, err := e.Worker(s.id).Commit(context.Background(), &runtimev1.CommitRequest{Records: []*runtimev1.Record{b.record}, Mark: mark})
 		if err == nil {
 			w.checkBelief(p, seen)
+			b.activation.place = w.history.actors[b.activation.slot.at].length()
 		}
 		return answer, err
 	}, func(answer *runtimev1.CommitResponse, err error) {
@@ -298,11 +348,19 @@ func (s *seat) doom() {
 // load reads the actor, until there is an answer. A session that is over is followed by
 // the next one.
 func (a *activation) load(r *run, then func()) {
+	p := a.slot.host
+	asked := p.lived(1)
 	read := &runtimev1.LoadRequest_Read{Actor: a.slot.at.actor(), Fence: a.fence()}
-	a.read(r, read, func(result *runtimev1.LoadResponse_Result) {
+	a.read(r, read, func(result finding) {
 		a.loaded = true
-		a.value, a.base, a.version = valueOf(result.GetState().GetData()), result.GetState().GetIdentity(), result.GetState().GetVersion()
-		now := a.slot.host.clock()
+		a.state, a.base, a.version = stateOf(result.GetState().GetData()), result.GetState().GetIdentity(), result.GetState().GetVersion()
+		if left := result.GetState().GetExpiresIn(); left != nil {
+			a.life = life{asked.from, asked.since, left.AsDuration()}
+		}
+		if a.place = result.place; p.world.known[a.slot.at].GetEpoch() == a.epoch {
+			p.world.history.opened(a)
+		}
+		now := p.clock()
 		for _, key := range result.GetKeys() {
 			a.keys.Add(keys.Digest(key.GetDigest()), keys.Digest(key.GetRequest()), now-key.GetAge().AsDuration())
 		}
@@ -314,28 +372,40 @@ func (a *activation) fence() *runtimev1.Fence {
 	return &runtimev1.Fence{Shard: a.slot.at.number(), Epoch: a.epoch}
 }
 
+// finding is what was read, and where the history of the actor was then.
+type finding struct {
+	*runtimev1.LoadResponse_Result
+
+	place int
+}
+
 // read asks the runtime for a part of the actor. Where the shard has moved, the run goes
 // to its next owner.
-func (a *activation) read(r *run, read *runtimev1.LoadRequest_Read, then func(*runtimev1.LoadResponse_Result)) {
+func (a *activation) read(r *run, read *runtimev1.LoadRequest_Read, then func(finding)) {
 	p := a.slot.host
 	w, s := p.world, p.session
-	var result *runtimev1.LoadResponse_Result
+	var result *finding
 	var send func()
 	send = func() {
 		if result != nil || r.ended || s.over {
 			return
 		}
 		mark, seen := p.shown(), p.mark
-		ask(p, s, "load", func(e *Engine) (*runtimev1.LoadResponse, error) {
+		ask(p, s, "load", func(e *Engine) (finding, error) {
 			answer, err := e.Worker(s.id).Load(context.Background(), &runtimev1.LoadRequest{Reads: []*runtimev1.LoadRequest_Read{read}, Mark: mark})
-			if err == nil {
-				w.checkBelief(p, seen)
+			if err != nil {
+				return finding{}, err
 			}
-			return answer, err
-		}, func(answer *runtimev1.LoadResponse, err error) {
+			w.checkBelief(p, seen)
+			found := answer.GetResults()[0]
+			if found.GetVerdict() == runtimev1.Verdict_VERDICT_APPLIED && len(read.GetRecall()) == 0 {
+				w.history.loaded(a.slot.at, found.GetState())
+			}
+			return finding{found, w.history.actors[a.slot.at].length()}, nil
+		}, func(found finding, err error) {
 			s.mind(err)
 			if err == nil && result == nil {
-				result = answer.GetResults()[0]
+				result = &found
 				p.wake()
 			}
 		})
@@ -349,7 +419,7 @@ func (a *activation) read(r *run, read *runtimev1.LoadRequest_Read, then func(*r
 		case result.GetVerdict() == runtimev1.Verdict_VERDICT_STALE_EPOCH:
 			r.await(func() bool { return p.entry(a.slot.at).GetEpoch() > a.epoch }, func() { r.giveUp(r.elsewhere()) })
 		default:
-			then(result)
+			then(*result)
 		}
 	})
 }
@@ -376,6 +446,7 @@ func (r *run) recognise(fresh func()) {
 	case keys.Fresh:
 		fresh()
 	case keys.Repeated:
+		r.repeats = true
 		if reply, pending := a.replies[key]; pending {
 			r.reply = reply
 			r.depart()
@@ -391,13 +462,14 @@ func (r *run) recognise(fresh func()) {
 func (r *run) recall(key keys.Digest, fresh func()) {
 	a := r.activation
 	read := &runtimev1.LoadRequest_Read{Actor: a.slot.at.actor(), Fence: a.fence(), Recall: key[:]}
-	a.read(r, read, func(result *runtimev1.LoadResponse_Result) {
+	a.read(r, read, func(result finding) {
 		if len(result.GetKeys()) == 0 {
 			a.keys.Forget(key)
+			r.repeats = false
 			fresh()
 			return
 		}
-		r.reply = valueOf(result.GetKeys()[0].GetReply())
+		r.reply = replyOf(result.GetKeys()[0].GetReply())
 		r.depart()
 	})
 }
@@ -422,7 +494,14 @@ func (a *activation) keep(r *run) {
 	key := r.errand.attempt.key()
 	a.keys.Add(key, key, a.slot.host.clock())
 	if a.replies == nil {
-		a.replies = map[keys.Digest]uint64{}
+		a.replies = map[keys.Digest]reply{}
 	}
 	a.replies[key] = r.reply
+}
+
+// job is one that the turn enqueues for its actor. It is due when the world is long over.
+func (r *run) job() *runtimev1.TaskChange {
+	name := number(r.reply.born) + "." + number(r.reply.turns)
+	due := &runtimev1.Timing{First: &runtimev1.Timing_At{At: timestamppb.New(epoch.AddDate(100, 0, 0))}}
+	return &runtimev1.TaskChange{Change: &runtimev1.TaskChange_Set{Set: job(r.slot.at.actor().GetId(), name, due)}}
 }

@@ -59,6 +59,8 @@ func (w *world) somewhere() place {
 func (w *world) newOp(at place) *op {
 	o := &op{number: uint64(w.calls + 1), at: at, view: w.chance(400), due: w.now + 2*w.lease}
 	o.keyed = !o.view && w.chance(400)
+	o.deletes = !o.view && w.chance(at.deletions())
+	o.enqueues = !o.view && !o.deletes && at.stateful() && w.chance(50)
 	w.history.begin(o)
 	return o
 }

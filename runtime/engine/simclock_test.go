@@ -22,6 +22,7 @@ func (w *world) wallClock() time.Time { return epoch.Add(w.now + w.wall.wrong) }
 
 // jump puts the wall clock an hour or a day forward or back.
 func (w *world) jump() {
+	w.jumped = true
 	w.jumpBy([]time.Duration{time.Hour, -time.Hour, day, -day}[w.random.IntN(4)])
 }
 

@@ -19,7 +19,7 @@ type outcome struct {
 	coregate.Outcome
 	// value is the reply of a durable one, and stale says that it comes from an activation
 	// of an earlier era.
-	value uint64
+	value reply
 	stale bool
 	// again is true where nothing happened and it may help to try again.
 	again bool
@@ -229,6 +229,7 @@ func (p *process) local(e *errand) {
 	if e.attempt.view {
 		r.ticket.Mode = turn.Shared
 	}
+	s.expire()
 	const pending = 16
 	switch s.queue.Arrive(&r.ticket, pending) {
 	case turn.Refused:
@@ -264,7 +265,7 @@ func (e *errand) finish(o outcome) {
 		return
 	}
 	e.done = true
-	e.host.world.notef("%s answers %v: %v %d", e.host, e.attempt.op, o.Outcome, o.value)
+	e.host.world.notef("%s answers %v: %v %v", e.host, e.attempt.op, o.Outcome, o.value)
 	e.answer(o)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/internal/core/lease"
+	"github.com/francis-actors/francis/runtime/store"
 )
 
 // check is what must hold after every event. What an event cannot have changed is not
@@ -87,6 +88,26 @@ func (w *world) checkStart(r *run) {
 	if p.session.holder.State(p.clock()) != lease.Active && !w.off.noLapse {
 		w.failf("G4: %s starts %v, and its lease is over", p, r.errand.attempt.op)
 	}
+	if l := r.activation.life; l.ttl != 0 && r.letIn > l.ends() {
+		w.failf("%s let %v in to a state that had expired %v before", p, r.errand.attempt.op, r.letIn-l.ends())
+	}
+}
+
+// checkLeft is what must hold of an actor when a record was written: its version has grown,
+// and it has the jobs that were enqueued since it was deleted last.
+func (w *world) checkLeft(at place, record *runtimev1.Record, version uint64) {
+	e := &w.history.actors[at]
+	if version <= e.version {
+		w.failf("the version of %v is %d after %d", at, version, e.version)
+	}
+	e.version = version
+	if !record.GetDeletes() && len(record.GetChanges()) == 0 {
+		return
+	}
+	list, _ := w.store.List(context.Background(), &runtimev1.ListRequest{Type: at.typ(), Id: at.actor().GetId(), Limit: store.MaxListed}) // memory does not fail
+	if got := len(list.GetTasks()); got != e.jobs {
+		w.failf("%v has %d jobs, and %d were enqueued since it was deleted", at, got, e.jobs)
+	}
 }
 
 // checkCommit: a record is written in the name of the owner alone (G1).
@@ -164,8 +185,8 @@ func (w *world) checkBalance(counts map[string]int) {
 }
 
 // rewind is told that the store holds what it held before.
-func (w *world) rewind(lengths [allShards]int) {
-	w.history.rewind(lengths)
+func (w *world) rewind(marks *[allShards]milestone) {
+	w.history.rewind(marks)
 	w.placed = true
 }
 
@@ -179,7 +200,7 @@ func (w *world) found() {
 	}
 	w.history.era++
 	for at := range w.history.actors {
-		w.history.actors[at].shown = uint64(w.history.actors[at].length())
+		w.history.actors[at].shown = w.history.actors[at].length()
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/memory"
@@ -56,13 +58,13 @@ type release struct {
 	epoch  uint64
 }
 
-// backup is a copy of the store, of what explains it, and of how long the history of each
+// backup is a copy of the store, of what explains it, and of how far the history of each
 // actor was.
 type backup struct {
 	store *memory.Store
 	ledger
 	counter store.Counter
-	lengths [allShards]int
+	marks   [allShards]milestone
 }
 
 var errDisk = errors.New("the disk fails")
@@ -238,6 +240,11 @@ func (r *recorder) Commit(ctx context.Context, worker string, records []*runtime
 		r.world.commits++
 		r.world.checkCommit(at, worker, record)
 		r.world.history.applied(at, r.writing)
+		r.world.checkLeft(at, record, results[0].GetVersion())
+		if r.world.off.noGrave && record.GetDeletes() {
+			_, _ = r.Store.Forget(ctx, -time.Hour)
+			r.world.history.actors[at].version = 0
+		}
 	}
 	if w := r.world; !w.calm && w.chance(2) {
 		w.faults++
@@ -261,12 +268,19 @@ func (r *recorder) as(worker string, at place) string {
 // bent is a record as the rules that are switched off want it.
 func (r *recorder) bent(record *runtimev1.Record, at place) *runtimev1.Record {
 	off := r.world.off
-	if !off.noFence && !off.byVersion {
+	if !off.noFence && !off.byVersion && !off.noRenewal {
 		return record
 	}
 	bent := &runtimev1.Record{
 		Actor: record.GetActor(), Fence: record.GetFence(), Base: record.GetBase(), Identity: record.GetIdentity(),
 		Message: record.GetMessage(), Data: record.GetData(), Keys: record.GetKeys(),
+		Changes: record.GetChanges(), Deletes: record.GetDeletes(), StateTtl: record.GetStateTtl(),
+	}
+	if ttl := at.ttl(r.world); off.noRenewal && bent.GetStateTtl() != nil {
+		left := r.world.history.actors[at].last().expires.Sub(r.world.wallClock())
+		if left > 0 && left < ttl {
+			bent.StateTtl = durationpb.New(left)
+		}
 	}
 	if off.noFence {
 		bent.Fence = &runtimev1.Fence{Shard: at.number(), Epoch: r.world.known[at].GetEpoch()}
@@ -305,16 +319,26 @@ func (r *recorder) backUp() {
 	r.dropGone()
 	cluster, _ := r.Cluster(context.Background()) // memory does not fail
 	b := backup{store: r.Copy(), ledger: r.clone(), counter: cluster.Counter}
-	for at := range b.lengths {
-		b.lengths[at] = r.world.history.actors[at].length()
+	for at := range b.marks {
+		b.marks[at] = r.world.history.actors[at].milestone()
 	}
 	const kept = 3
 	if r.copies = append(r.copies, b); len(r.copies) > kept {
 		r.copies = r.copies[1:]
 	}
-	for at := range b.lengths {
-		r.world.history.actors[at].trim(r.copies[0].lengths[at])
+	for at := range b.marks {
+		r.world.history.actors[at].trim(r.copies[0].marks[at].length)
 	}
+}
+
+// Forget drops nothing in a period in which the clock of the store has jumped: what is on its
+// way then may be later by that clock than any message is.
+func (r *recorder) Forget(ctx context.Context, age time.Duration) (bool, error) {
+	if r.world.jumped {
+		return false, nil
+	}
+	r.world.history.swept()
+	return r.Store.Forget(ctx, age)
 }
 
 // putBack replaces the store by an older copy: what was acknowledged since is lost.
@@ -327,7 +351,7 @@ func (r *recorder) putBack() {
 	r.Store, r.ledger = b.store.Copy(), b.clone()
 	r.behind = true
 	r.copies = r.copies[:n+1] // it may be put back again
-	r.world.rewind(b.lengths)
+	r.world.rewind(&b.marks)
 	for _, p := range r.world.workers {
 		p.witness = r.lost(p.mark)
 	}
@@ -374,11 +398,16 @@ func (r *recorder) Regenerate(ctx context.Context, seen store.Point) (bool, stor
 	return happened && err == nil, placed, err
 }
 
-func dataOf(value uint64) []byte { return binary.BigEndian.AppendUint64(nil, value) }
-
-func valueOf(data []byte) uint64 {
-	if len(data) == 0 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(data)
+// dataOf encodes a reply, the state of which is at the beginning.
+func dataOf(r reply) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, r.born), r.turns), r.number)
 }
+
+func replyOf(data []byte) reply {
+	if len(data) == 0 {
+		return reply{}
+	}
+	return reply{state{binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:])}, binary.BigEndian.Uint64(data[16:])}
+}
+
+func stateOf(data []byte) state { return replyOf(data).state }

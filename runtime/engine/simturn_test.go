@@ -33,6 +33,7 @@ type holder interface {
 func (s *seat) empty() bool { return s.activation == nil && s.queue.Idle() }
 
 func (s *seat) admitNext() {
+	s.expire()
 	for t := s.queue.Next(); t != nil; t = s.queue.Next() {
 		t.Holder.admitted()
 	}
@@ -149,10 +150,15 @@ type run struct {
 	revoked, ended bool
 	// reply and failure are how the method has ended, changed is true when there is
 	// something to commit, and key what is kept of it.
-	reply   uint64
+	reply   reply
 	failure *outcome
 	changed bool
 	key     *runtimev1.Key
+	// repeats is true for a call that gets the reply of an earlier one.
+	repeats bool
+	// letIn is when it was let in, and found where the history of the actor was as it started.
+	letIn time.Duration
+	found int
 }
 
 func (r *run) abandon() bool {
@@ -172,7 +178,10 @@ func (r *run) cancel() {
 func (r *run) revoke() { r.revoked = true; r.cancel() }
 func (r *run) doom()   { r.cancel() }
 
-func (r *run) admitted() { r.slot.host.world.afterOf(r.slot.host, 0, "a call is admitted", r.begin) }
+func (r *run) admitted() {
+	r.letIn = r.slot.host.world.now
+	r.slot.host.world.afterOf(r.slot.host, 0, "a call is admitted", r.begin)
+}
 
 // await goes on when something is so, unless the run is ended by then.
 func (r *run) await(ready func() bool, then func()) {
@@ -261,9 +270,10 @@ func (r *run) start() {
 	p, o := r.slot.host, r.errand.attempt.op
 	w := p.world
 	w.checkStart(r)
+	r.found = r.activation.place
 	if o.view {
 		w.afterOf(p, w.upTo(5*time.Millisecond), "a view ends", func() {
-			r.reply = r.activation.value
+			r.reply.state = r.activation.state
 			r.depart()
 		})
 		return
@@ -277,18 +287,21 @@ func (r *run) start() {
 
 // think lets the method take its time: it may call another actor meanwhile.
 func (r *run) think() {
-	p := r.slot.host
+	p, o := r.slot.host, r.errand.attempt.op
 	w := p.world
 	long := w.upTo(5 * time.Millisecond)
 	if !w.calm && w.chance(20) {
 		long = w.upTo(2 * w.lease)
 	}
 	w.afterOf(p, long, "a turn goes on", func() {
-		if r.errand.link.Parent == nil && w.chance(100) {
+		switch {
+		case o.deletes: // once everything earlier is durable
+			r.activation.settled(r, r.decide)
+		case r.errand.link.Parent == nil && w.chance(100):
 			r.call()
-			return
+		default:
+			r.decide()
 		}
-		r.decide()
 	})
 }
 
@@ -302,7 +315,7 @@ func (r *run) call() {
 	r.activation.settled(r, func() {
 		o := w.newOp(w.somewhere())
 		attempt := &attempt{op: o}
-		w.history.leaves(r.activation, r.errand.attempt, false, r.activation.value)
+		w.history.leaves(r, false, r.activation.state)
 		e := &errand{host: r.slot.host, attempt: attempt, due: min(o.due, r.errand.due)}
 		e.link = chain.Link{Parent: &r.errand.link, Type: o.at.typ(), ID: o.at.actor().GetId()}
 		e.answer = func(answer outcome) {
@@ -324,11 +337,12 @@ func (r *run) decide() {
 		r.failure = &failed
 		r.slot.queue.Spoil()
 	default:
-		if r.slot.at.stateful() {
-			a.value++
-			r.reply, r.changed = a.value, true
-		} else {
-			r.reply = r.errand.attempt.number
+		if r.changed = r.slot.at.stateful() || r.errand.attempt.deletes; !r.slot.at.stateful() {
+			r.reply.number = r.errand.attempt.number
+		}
+		r.reply.state = a.state.after(r.errand.attempt, a.number)
+		if !r.errand.attempt.deletes {
+			a.state = r.reply.state
 		}
 		r.remember()
 	}
@@ -403,8 +417,12 @@ func (r *run) outcome() outcome {
 	if r.failure != nil {
 		return *r.failure
 	}
-	if !r.errand.done {
-		r.slot.host.world.history.leaves(r.activation, r.errand.attempt, r.changed, r.reply)
+	switch {
+	case r.errand.done:
+	case r.repeats:
+		r.slot.host.world.history.repeats(r.activation, r.errand.attempt)
+	default:
+		r.slot.host.world.history.leaves(r, r.changed, r.reply.state)
 	}
 	return outcome{value: r.reply, stale: r.activation.era != r.slot.host.world.history.era}
 }

@@ -71,6 +71,8 @@ type world struct {
 	made  uint64
 	// calm is true while nothing goes wrong.
 	calm bool
+	// jumped is true when the wall clock has jumped in this period.
+	jumped bool
 
 	network network
 	wall    wall
@@ -117,7 +119,7 @@ func simulate(p plan) *world {
 
 // period is trouble, and then the time to recover from it.
 func (w *world) period() {
-	w.calm = false
+	w.calm, w.jumped = false, false
 	w.jumpBy(day) // keys do not pile up
 	w.after(w.upTo(w.lease), "trouble", w.trouble)
 	w.until(w.now + troubled*w.lease)
@@ -319,6 +321,23 @@ func (p place) String() string { return fmt.Sprintf("%s/%d", p.typ(), p.number()
 
 // stateful reports whether the actor of the shard has state.
 func (p place) stateful() bool { return p < placement.Shards }
+
+// deletions are how many of a thousand turns delete the actor: one is deleted all the time.
+func (p place) deletions() int {
+	if p == 1 {
+		return 200
+	}
+	return 20
+}
+
+// ttl is how long the state of the actor lives, 0 for ever. It is short, for an actor that is
+// called all the time.
+func (p place) ttl(w *world) time.Duration {
+	if p == cartsAndUsers-1 {
+		return w.lease / 2
+	}
+	return 0
+}
 
 // inhabited reports whether the shard has an actor.
 func (p place) inhabited() bool { return p%placement.Shards < cartsAndUsers }
