@@ -201,6 +201,13 @@ func StateMismatch(actor, why string) *connect.Error {
 		"the stored state of "+actor+" does not fit the contract: "+why)
 }
 
+// StateDamaged is the error of an actor whose stored state, or one of its keys, does not fit
+// its checksum. It stays as it is.
+func StateDamaged(actor string) *connect.Error {
+	return refused(connect.CodeDataLoss, francisv1.Reason_REASON_STATE_MISMATCH,
+		"the stored state of "+actor+" is damaged: its checksum is wrong; restore the store from a backup, or delete the actor (sdk.Delete), which then begins anew")
+}
+
 // Malformed is the error of a message that cannot be decoded or encoded.
 func Malformed(code connect.Code, message string) *connect.Error {
 	return refused(code, francisv1.Reason_REASON_MALFORMED, message)

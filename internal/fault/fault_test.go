@@ -188,6 +188,11 @@ func TestConstructors(t *testing.T) {
 			StateMismatch("cart/1", "it is odd"), connect.CodeDataLoss,
 			"the stored state of cart/1 does not fit the contract: it is odd", nothingFor(francisv1.Reason_REASON_STATE_MISMATCH),
 		},
+		"damaged state": {
+			StateDamaged("cart/1"), connect.CodeDataLoss,
+			"the stored state of cart/1 is damaged: its checksum is wrong; restore the store from a backup, or delete the actor (sdk.Delete), which then begins anew",
+			nothingFor(francisv1.Reason_REASON_STATE_MISMATCH),
+		},
 		"malformed": {
 			Malformed(connect.CodeInternal, "the reply is odd"), connect.CodeInternal,
 			"the reply is odd", nothingFor(francisv1.Reason_REASON_MALFORMED),

@@ -10,7 +10,8 @@ import (
 type Records interface {
 	// Load reads the state of actors for a worker and answers each read, in order:
 	// APPLIED with the state, STALE_EPOCH when the worker does not own the actor's
-	// shard at that epoch, DAMAGED when the stored state does not fit its checksum.
+	// shard at that epoch, DAMAGED when the stored state does not fit its checksum, with no
+	// more of it than a record needs that deletes the actor.
 	// It sees every record that was acknowledged before it. A state that has expired by the
 	// store's clock is answered as none, with its identity and version; of one that will
 	// expire the answer says in what time.

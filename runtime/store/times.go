@@ -50,7 +50,12 @@ func (t Times) Live(state *runtimev1.State, now time.Time) *runtimev1.State {
 	return live
 }
 
-// Emptied is what is left of a state that has expired.
+// Damaged answers a read of a state that is damaged, or whose keys are.
+func Damaged(state *runtimev1.State) *runtimev1.LoadResponse_Result {
+	return &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_DAMAGED, State: Emptied(state)}
+}
+
+// Emptied is what is left of a state that has expired, or is damaged.
 func Emptied(state *runtimev1.State) *runtimev1.State {
 	return &runtimev1.State{Identity: state.GetIdentity(), Version: state.GetVersion()}
 }

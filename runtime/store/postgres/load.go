@@ -181,7 +181,7 @@ func (l *loading) scan(one func(pgx.Row) (n int64, err error)) func(pgx.Rows) er
 		for rows.Next() {
 			n, err := one(rows)
 			if errors.Is(err, store.ErrDamaged) {
-				l.results[n] = &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_DAMAGED}
+				l.results[n] = store.Damaged(l.results[n].GetState())
 				err = nil
 			}
 			if err != nil {
@@ -200,10 +200,10 @@ func (l *loading) scanState(row pgx.Row) (n int64, err error) {
 		return n, err
 	}
 	state.Identity, state.Version = &runtimev1.Identity{Activation: uint64(activation), Sequence: uint64(sequence)}, uint64(version)
+	l.results[n].State = times.Live(state, l.now)
 	if store.Checksum(l.reads[n].GetActor(), state, times) != uint64(checksum) {
 		return n, errRow
 	}
-	l.results[n].State = times.Live(state, l.now)
 	return n, nil
 }
 

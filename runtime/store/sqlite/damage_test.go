@@ -147,7 +147,7 @@ func checkDamagedRow(t *testing.T, statements string) {
 		"a1": runtimev1.Verdict_VERDICT_DAMAGED,
 		"a3": runtimev1.Verdict_VERDICT_APPLIED,
 	} {
-		if got := loadOne(t, s, "w1", id); got.GetVerdict() != want || (want != runtimev1.Verdict_VERDICT_APPLIED && got.GetState() != nil) {
+		if got := loadOne(t, s, "w1", id); got.GetVerdict() != want || (want != runtimev1.Verdict_VERDICT_APPLIED && got.GetState().GetMessage()+string(got.GetState().GetData()) != "") {
 			t.Errorf("%s: %s is %v", statements, id, got)
 		}
 	}

@@ -141,7 +141,7 @@ func (r *reader) load(reads []*runtimev1.LoadRequest_Read, results []*runtimev1.
 		case err == nil:
 			results[i] = result
 		case errors.Is(err, store.ErrDamaged):
-			results[i] = &runtimev1.LoadResponse_Result{Verdict: runtimev1.Verdict_VERDICT_DAMAGED}
+			results[i] = store.Damaged(result.GetState())
 		default:
 			return err
 		}
@@ -158,7 +158,7 @@ func (r *reader) read(read *runtimev1.LoadRequest_Read) (result *runtimev1.LoadR
 	}
 	var keyed int64
 	if result.State, keyed, err = r.state(read.GetActor()); err != nil {
-		return nil, err
+		return result, err
 	}
 	if r.live(keyed) {
 		result.Keys, err = r.keys(read.GetActor())
@@ -170,7 +170,7 @@ func (r *reader) read(read *runtimev1.LoadRequest_Read) (result *runtimev1.LoadR
 func (r *reader) state(actor *runtimev1.Actor) (*runtimev1.State, int64, error) {
 	state, times, err := stateBy(r.find, actor)
 	if err != nil {
-		return nil, 0, err
+		return state, 0, err
 	}
 	return times.Live(state, r.now()), times.Keyed, nil
 }
@@ -184,6 +184,7 @@ func stateBy(find *stmt, actor *runtimev1.Actor) (*runtimev1.State, store.Times,
 	return scanState(actor, found)
 }
 
+// scanState reads a row. Of one that is damaged it returns what is left, with the error.
 func scanState(actor *runtimev1.Actor, found []driver.Value) (*runtimev1.State, store.Times, error) {
 	columns := columns{row: found}
 	identity := &runtimev1.Identity{Activation: columns.uint(), Sequence: columns.uint()}
@@ -191,7 +192,7 @@ func scanState(actor *runtimev1.Actor, found []driver.Value) (*runtimev1.State, 
 	sum := columns.uint()
 	state := &runtimev1.State{Identity: identity, Version: version, Message: columns.text(), Data: columns.bytes()}
 	if columns.err == nil && store.Checksum(actor, state, times) != sum {
-		return nil, times, fmt.Errorf("%w: the state does not fit its checksum", store.ErrDamaged)
+		return store.Emptied(state), times, fmt.Errorf("%w: the state does not fit its checksum", store.ErrDamaged)
 	}
 	return state, times, columns.err
 }

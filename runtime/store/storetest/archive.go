@@ -289,6 +289,27 @@ func archiveDamaged(b *bench) {
 	want(b, "an actor with a damaged key", c.load("w1", "c", epoch).GetVerdict(), runtimev1.Verdict_VERDICT_DAMAGED)
 	want(b, "a damaged task", c.stored(job("b", "1")).GetError(), store.ErrDamagedTask.Error())
 	want(b, "what is due", names(c.due()), []string{})
+	for _, id := range []string{"a", "b", "c"} {
+		c.deleteDamaged(id, epoch)
+	}
+	want(b, "the tasks of a deleted actor", c.all("b"), []string{})
+}
+
+// deleteDamaged deletes an actor by what a read tells of it, damaged or not.
+func (b *bench) deleteDamaged(id string, epoch uint64) {
+	b.Helper()
+	have := b.load("w1", id, epoch)
+	if have.GetVerdict() != applied {
+		want(b, "of the state of "+id, have.GetState().GetMessage()+string(have.GetState().GetData()), "")
+	}
+	base := have.GetState().GetIdentity()
+	want(b, "the deletion of "+id, b.commit("w1", atEpoch(deletion(id, base, at(99, 1)), epoch)), []runtimev1.Verdict{applied})
+	left := b.load("w1", id, epoch)
+	want(b, "what is left of "+id, left.GetVerdict(), applied)
+	want(b, "the state of "+id, left.GetState().GetMessage(), "")
+	want(b, "the keys of "+id, len(left.GetKeys()), 0)
+	want(b, "the version of "+id, left.GetState().GetVersion(), have.GetState().GetVersion()+1)
+	want(b, "a record of before", b.commit("w1", atEpoch(record(id, base, at(98, 1), "late"), epoch)), []runtimev1.Verdict{staleBase})
 }
 
 // Actors count up in pairs, each pair in one call; a backup that began meanwhile has both of

@@ -108,8 +108,8 @@ func (a *activation) load(ctx context.Context, r *run) error {
 		ctx, cancel := context.WithTimeout(ctx, limit.CallTimeout)
 		defer cancel()
 		return r.elsewhere(ctx, a.epoch)
-	case res.GetVerdict() == runtimev1.Verdict_VERDICT_DAMAGED:
-		return fault.StateMismatch(r.name(), "its checksum is wrong")
+	case res.GetVerdict() == runtimev1.Verdict_VERDICT_DAMAGED && !r.deletes():
+		return fault.StateDamaged(r.name())
 	}
 	a.loaded = true
 	a.base = identityOf(res.GetState().GetIdentity())

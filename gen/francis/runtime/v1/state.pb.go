@@ -859,7 +859,8 @@ type LoadResponse_Result struct {
 	// APPLIED, STALE_EPOCH or DAMAGED; UNSPECIFIED for a read that did not fit into
 	// the answer any more: it is asked again.
 	Verdict Verdict `protobuf:"varint,1,opt,name=verdict,proto3,enum=francis.runtime.v1.Verdict" json:"verdict,omitempty"`
-	// The state, for APPLIED, unless a key was recalled.
+	// The state, for APPLIED, unless a key was recalled. For DAMAGED its identity and its
+	// version alone, as they are stored: a record that deletes the actor builds on them.
 	State *State `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// The live keys of the actor without their replies, the oldest first, at most
 	// 10,000; or the key that was recalled, with its reply: none when it has expired.
