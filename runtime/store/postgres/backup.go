@@ -70,6 +70,7 @@ func (s *Store) handAll(ctx context.Context, t *transaction, take func(*backupv1
 	var types []store.Type
 	b := beginRead()
 	b.Queue(lastAsLongAs)
+	b.Queue(planFreely)
 	b.Queue(touchAll)
 	b.Queue(s.readCluster).QueryRow(scanCluster(&now))
 	b.Queue(readTypes).Query(each(scanType, &types))

@@ -80,11 +80,25 @@ func inspect(ctx context.Context, c *pgx.Conn) error {
 	if synchronous == "off" {
 		session += "; SET synchronous_commit = on"
 	}
+	session += "; " + planByIndex
 	if _, err := c.Exec(ctx, session, pgx.QueryExecModeSimpleProtocol); err != nil {
 		return fmt.Errorf("prepare the session: %w", err)
 	}
 	return nil
 }
+
+// planByIndex has the server plan a statement once, for all that come later, and look rows
+// up by their keys, where it has these settings. Left to itself it would join the rows of a
+// group to a table by reading all of it where that was small when the statement was planned,
+// and go on with that when it has become large. planFreely leaves the statements of a
+// transaction to the server that go through a table.
+const (
+	planByIndex = `SELECT set_config(name, CASE name WHEN 'plan_cache_mode' THEN 'force_generic_plan' ELSE 'off' END, false) ` + planSettings
+	planFreely  = `SELECT set_config(name, reset_val, true) ` + planSettings
+
+	planSettings = `FROM pg_settings WHERE name IN
+		('plan_cache_mode', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin', 'enable_memoize', 'jit')`
+)
 
 // acquire takes a connection out of the pool.
 func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {

@@ -59,7 +59,7 @@ func queueExpired(b *pgx.Batch, due []*row, now time.Time) {
 		}
 	}
 	if sound.n() > 0 {
-		b.Queue(updateActors, sound.actor()...)
+		b.Queue(writeActors, sound.actor()...)
 	}
 	if len(ids) > 0 {
 		b.Queue(passDamaged, types, ids)

@@ -22,16 +22,18 @@ const maxLoads = 4_096
 const (
 	findActors = `SELECT r.n, a.activation, a.sequence, a.version, a.keyed, a.expires, a.checksum, a.message, a.data
 		FROM unnest($1::bigint[], $2::text[], $3::text[]) AS r (n, type, id)
-		JOIN francis.actors a ON a.type = r.type AND a.id = r.id`
+		CROSS JOIN LATERAL (SELECT activation, sequence, version, keyed, expires, checksum, message, data FROM francis.actors WHERE type = r.type AND id = r.id OFFSET 0) a`
 	findKeys = `SELECT r.n, k.digest, k.request, k.since, k.checksum
 		FROM unnest($1::bigint[], $2::text[], $3::text[]) AS r (n, type, id)
-		JOIN francis.actors a ON a.type = r.type AND a.id = r.id AND a.keyed > $4
-		CROSS JOIN LATERAL (SELECT digest, request, since, checksum FROM francis.keys
-			WHERE type = a.type AND id = a.id AND since > $4 ORDER BY since DESC LIMIT $5) k
+		CROSS JOIN LATERAL (SELECT keyed FROM francis.actors WHERE type = r.type AND id = r.id OFFSET 0) a
+		CROSS JOIN LATERAL (SELECT digest, request, since, checksum FROM
+			(SELECT digest, request, since, checksum FROM francis.keys WHERE a.keyed > $4 AND type = r.type AND id = r.id OFFSET 0) k
+			WHERE since > $4 ORDER BY since DESC LIMIT $5) k
 		ORDER BY r.n, k.since`
 	recallKeys = `SELECT r.n, k.request, k.since, k.checksum, k.replied, k.reply
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) AS r (n, type, id, digest)
-		JOIN francis.keys k ON k.type = r.type AND k.id = r.id AND k.digest = r.digest AND k.since > $5`
+		CROSS JOIN LATERAL (SELECT request, since, checksum, replied, reply FROM francis.keys WHERE type = r.type AND id = r.id AND digest = r.digest OFFSET 0) k
+		WHERE k.since > $5`
 )
 
 // read serves loads until the queue is closed: what is waiting, in one transaction. What

@@ -219,6 +219,7 @@ func (s *Store) sweep(ctx context.Context, drop string, before time.Time) (n int
 	err = s.look(ctx, func(ctx context.Context, t *transaction) error {
 		var now standing
 		b := begin()
+		b.Queue(planFreely)
 		b.Queue(s.readCluster).QueryRow(scanCluster(&now))
 		b.Queue(drop, before.Unix(), forgetAtOnce).Exec(func(tag pgconn.CommandTag) error {
 			n = tag.RowsAffected()

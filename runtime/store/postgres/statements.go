@@ -14,28 +14,28 @@ import (
 	"github.com/francis-actors/francis/runtime/store/internal/tasks"
 )
 
+// Rows are looked up by their keys in the order of the arrays, which is that of locks. The
+// OFFSET has the server do it so, one after the other: it could as well go through the whole
+// table, and does where it plans a statement while the table is small.
 const (
 	// findShards is the fence; lockShards makes it hold until the transaction has ended.
-	findShards = `SELECT s.type, s.shard, s.epoch, s.worker, s.next, s.checksum, t.shards
+	findShards = fencesOf + ` OFFSET 0) s` + countsOf
+	lockShards = fencesOf + ` OFFSET 0 FOR SHARE) s` + countsOf
+	fencesOf   = `SELECT s.type, s.shard, s.epoch, s.worker, s.next, s.checksum, t.shards
 		FROM unnest($1::text[], $2::bigint[]) AS f (type, shard)
-		JOIN francis.shards s ON s.type = f.type AND s.shard = f.shard
-		JOIN francis.types t ON t.name = f.type
-		ORDER BY s.type, s.shard`
-	lockShards = findShards + ` FOR SHARE OF s`
+		CROSS JOIN LATERAL (SELECT type, shard, epoch, worker, next, checksum FROM francis.shards WHERE type = f.type AND shard = f.shard`
+	countsOf = ` JOIN francis.types t ON t.name = f.type`
 
 	lockActors = `SELECT a.type, a.id, a.activation, a.sequence, a.version, a.keyed, a.expires
 		FROM unnest($1::text[], $2::text[]) AS r (type, id)
-		JOIN francis.actors a ON a.type = r.type AND a.id = r.id
-		ORDER BY a.type, a.id FOR UPDATE OF a`
-
-	actorArrays = `FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bytea[])
-		AS r (type, id, activation, sequence, version, keyed, expires, emptied, checksum, message, data)`
+		CROSS JOIN LATERAL (SELECT type, id, activation, sequence, version, keyed, expires FROM francis.actors WHERE type = r.type AND id = r.id OFFSET 0 FOR UPDATE) a`
 	insertActors = `INSERT INTO francis.actors (type, id, activation, sequence, version, keyed, expires, emptied, checksum, message, data)
 		SELECT r.type, r.id, r.activation, r.sequence, r.version, r.keyed, r.expires, r.emptied, r.checksum, r.message, r.data
-		` + actorArrays + ` ORDER BY r.type, r.id`
-	updateActors = `UPDATE francis.actors a SET activation = r.activation, sequence = r.sequence, version = r.version,
-		keyed = r.keyed, expires = r.expires, emptied = r.emptied, checksum = r.checksum, message = r.message, data = r.data
-		` + actorArrays + ` WHERE a.type = r.type AND a.id = r.id`
+		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bytea[])
+		AS r (type, id, activation, sequence, version, keyed, expires, emptied, checksum, message, data)`
+	// writeActors is for rows that are locked.
+	writeActors = insertActors + ` ON CONFLICT (type, id) DO UPDATE SET activation = excluded.activation, sequence = excluded.sequence, version = excluded.version,
+		keyed = excluded.keyed, expires = excluded.expires, emptied = excluded.emptied, checksum = excluded.checksum, message = excluded.message, data = excluded.data`
 
 	dropKeysOf = `DELETE FROM francis.keys k USING unnest($1::text[], $2::text[]) AS r (type, id) WHERE k.type = r.type AND k.id = r.id`
 	deleteKeys = `DELETE FROM francis.keys k USING unnest($1::text[], $2::text[], $3::bytea[]) AS r (type, id, digest)
@@ -190,7 +190,7 @@ func (g *group) write(b *pgx.Batch) error {
 		}
 	}
 	if known.n() > 0 {
-		b.Queue(updateActors, known.actor()...)
+		b.Queue(writeActors, known.actor()...)
 	}
 	if unknown.n() > 0 {
 		b.Queue(insertActors, unknown.actor()...)

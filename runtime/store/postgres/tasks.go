@@ -23,17 +23,16 @@ import (
 const (
 	lockTasks = `SELECT k.type, k.id, k.kind, k.name, k.due, k.checksum, CASE WHEN octet_length(k.task) <= $5 THEN k.task END
 		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS r (type, id, kind, name)
-		JOIN francis.%s k ON k.type = r.type AND k.id = r.id AND k.kind = r.kind AND k.name = r.name
-		ORDER BY k.type, k.id, k.kind, k.name FOR UPDATE OF k`
+		CROSS JOIN LATERAL (SELECT type, id, kind, name, due, checksum, task FROM francis.%s WHERE type = r.type AND id = r.id AND kind = r.kind AND name = r.name OFFSET 0 FOR UPDATE) k`
 	lockTasksOf = `SELECT kind, name FROM francis.%s WHERE type = $1 AND id = $2 ORDER BY kind, name LIMIT $3 FOR UPDATE`
 	taskArrays  = `SELECT r.type, r.id, r.kind, r.name, r.due, r.checksum, r.task
 		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bytea[])
 		AS r (type, id, kind, name, due, checksum, task)`
 	writeTasks = `INSERT INTO francis.%s (type, id, kind, name, due, checksum, task)
-		` + taskArrays + ` ORDER BY r.type, r.id, r.kind, r.name
+		` + taskArrays + `
 		ON CONFLICT (type, id, kind, name) DO UPDATE SET due = excluded.due, checksum = excluded.checksum, task = excluded.task`
 	insertTasks = `INSERT INTO francis.%s (type, id, kind, name, due, checksum, task)
-		` + taskArrays + ` ORDER BY r.type, r.id, r.kind, r.name`
+		` + taskArrays
 	// Of one actor there may be very many.
 	deleteTasksOf = `DELETE FROM francis.%s WHERE type = $1 AND id = $2 AND kind = $3 AND name = ANY($4::text[])`
 	deleteTasks   = `DELETE FROM francis.%s k USING unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS r (type, id, kind, name)
