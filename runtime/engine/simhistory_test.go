@@ -11,7 +11,7 @@ import (
 
 // history is what callers asked for, what happened, and what they were told. Of every
 // actor it knows the order in which turns took effect, so that each answer is checked when
-// it arrives, in constant time.
+// it arrives, mostly against the latest of them.
 type history struct {
 	world  *world
 	actors [allShards]effects
@@ -110,7 +110,8 @@ type op struct {
 	at     place
 	view   bool
 	keyed  bool
-	// deletes is true for a turn that deletes its actor, enqueues for one that enqueues a job for it.
+	// deletes is true for a turn that deletes its actor, enqueues for one that enqueues a job
+	// for it.
 	deletes, enqueues bool
 	// begun and due are when it was asked for, and when its caller stops waiting.
 	begun, due time.Duration
@@ -191,7 +192,7 @@ func (h *history) before(at place, a *activation, r *run) state {
 	last, none := h.actors[at].last(), state{}
 	leads := func(from state) bool { return r.reply.state == from.after(r.errand.attempt, a.number) }
 	switch {
-	case last.attempt == nil && leads(last.lost): // it ran when that expired, and comes late: nobody was told of it
+	case last.attempt == nil && last.left == none && leads(last.lost): // it ran when that expired, and comes late: nobody was told of it
 		return last.lost
 	case at.ttl(h.world) > 0 && a.era != h.era && leads(none): // that the state had expired was found before the store was put back
 		return none
@@ -297,7 +298,7 @@ func (h *history) succeeded(o *op, value reply) {
 	}
 	e := &h.actors[o.at]
 	switch {
-	case o.lasting() && e.excuses(o):
+	case o.lasting() && o.effects != 1 && e.excuses(o):
 	case o.lasting() && o.effects != 1:
 		h.world.failf("G3: %v succeeded, and took effect %d times", o, o.effects)
 	case o.lasting() && value != o.value:
