@@ -68,8 +68,8 @@ func recovered(t *testing.T, l *load, moments []time.Duration, within time.Durat
 	t.Helper()
 	took := l.recovery(moments)
 	p99 := quantile(0.99, took)
-	if p99 > within || len(took) < actors {
-		t.Errorf("of %d times an actor took %v (p99) to answer again, want at most %v", len(took), p99, within)
+	if most := within + leeway(t); p99 > most || len(took) < actors {
+		t.Errorf("of %d times an actor took %v (p99) to answer again, want at most %v", len(took), p99, most)
 	}
 	return p99.Round(time.Millisecond)
 }
@@ -194,8 +194,8 @@ func TestT3KillRuntimeAtPoints(t *testing.T) {
 // backWithin wants a runtime that was killed to be back soon.
 func backWithin(t *testing.T, away []time.Duration) {
 	t.Helper()
-	if longest := quantile(1, away); longest > 2*time.Second {
-		t.Errorf("the runtime was back after %v, want at most 2s", longest)
+	if longest, most := quantile(1, away), 2*time.Second+leeway(t); longest > most {
+		t.Errorf("the runtime was back after %v, want at most %v", longest, most)
 	}
 }
 
@@ -293,7 +293,7 @@ func TestT6Partitions(t *testing.T) {
 			heal(ctx, c.runtimes[0].front, 50*time.Millisecond)
 		}
 	})
-	if most := l.timeout + 100*time.Millisecond; l.tally.longest > most {
+	if most := l.timeout + 100*time.Millisecond + leeway(t); l.tally.longest > most {
 		t.Errorf("a call took %v; it had %v", l.tally.longest, l.timeout)
 	}
 	p99 := recovered(t, l, heals, lease+2*time.Second)
@@ -368,8 +368,8 @@ func rollingUpgrade(c *cluster) {
 		}
 	})
 	allOK(t, l, "although each had a key")
-	if p99 := quantile(0.99, l.tally.waits); p99 > time.Second {
-		t.Errorf("p99 is %v, want less than a second", p99)
+	if p99, most := quantile(0.99, l.tally.waits), time.Second+leeway(t); p99 > most {
+		t.Errorf("p99 is %v, want at most %v", p99, most)
 	}
 	c.show(fmt.Sprintf("%d rounds, from this release to the next one and back, of restarting every worker and runtime; 500 calls a second, each with a key (G7, G14)", rounds), l.tally.String())
 }

@@ -63,6 +63,15 @@ func efforts(t *testing.T) effort {
 	}
 }
 
+// leeway is how much longer something may take where other tests run beside.
+func leeway(t *testing.T) time.Duration {
+	t.Helper()
+	if efforts(t).alone {
+		return 0
+	}
+	return 5 * time.Second
+}
+
 const (
 	shortForm = "short"
 	gateForm  = "ci"
