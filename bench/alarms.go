@@ -27,8 +27,8 @@ const (
 	// the number of the stored actors over this.
 	atOnce, overdue = 200, 10
 	// glance is how often one looks which alarms are left; where that takes long, one rests so
-	// many times as long after it, so that it holds nobody up.
-	glance, rests = 5 * time.Millisecond, 20
+	// many times as long after it, so that it holds nobody up, but for no longer than longest.
+	glance, rests, longest = 5 * time.Millisecond, 20, 50 * time.Millisecond
 	// alarmTime bounds the wait for them.
 	alarmTime = time.Minute
 	// month is when the alarms are due that are not due.
@@ -130,6 +130,9 @@ func (f *firing) watch(ctx context.Context, at time.Time, count int) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, left.close()) }()
+	if _, err := left.now(ctx); err != nil { // the first look connects
+		return err
+	}
 	runtime.GC()
 	if !deadline.Sleep(ctx, time.Until(at)) {
 		return ctx.Err()
@@ -139,7 +142,7 @@ func (f *firing) watch(ctx context.Context, at time.Time, count int) (err error)
 		return err
 	}
 	for gone, took := 0, time.Duration(0); gone < count; {
-		if !deadline.Sleep(ctx, max(glance, rests*took)) {
+		if !deadline.Sleep(ctx, min(max(glance, rests*took), longest)) {
 			return ctx.Err()
 		}
 		began := time.Now()
