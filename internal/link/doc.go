@@ -23,8 +23,8 @@ const (
 	// MaxRequest is the largest request that travels on a link, in bytes. Larger ones are
 	// made apart, so that they keep nobody waiting.
 	MaxRequest = 64 << 10
-	// maxFrame is how many requests or answers a frame has, and maxFrameBytes how large
-	// they are together before the last of them.
+	// maxFrame is how many requests or answers a frame has, and maxFrameBytes about how large
+	// they are together; a larger one has a frame of its own.
 	maxFrame      = 256
 	maxFrameBytes = 1 << 20
 	// maxRequests is how many requests of a link are under way at a time, and maxBytes how

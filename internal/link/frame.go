@@ -43,19 +43,21 @@ type parcel struct {
 	last uint64
 }
 
-// add encodes an item at the end.
-func (o *outbox) add(id uint64, content protowire.Number, body Body) {
-	p := o.open()
+// add encodes an item at the end, and returns how large it is.
+func (o *outbox) add(id uint64, content protowire.Number, body Body) (size int) {
+	p := o.open(body.Size())
 	before := len(p.items)
 	p.items = appendItem(p.items, id, content, body)
+	size = len(p.items) - before
 	p.count, p.last = p.count+1, id
-	o.count, o.bytes = o.count+1, o.bytes+len(p.items)-before
+	o.count, o.bytes = o.count+1, o.bytes+size
+	return size
 }
 
-// open is the frame that takes the next item.
-func (o *outbox) open() *parcel {
+// open is the frame that takes the next item, which is about that large.
+func (o *outbox) open(size int) *parcel {
 	if n := len(o.frames); n > 0 {
-		if p := &o.frames[n-1]; p.count < maxFrame && len(p.items) < maxFrameBytes {
+		if p := &o.frames[n-1]; p.count < maxFrame && len(p.items)+size <= maxFrameBytes {
 			return p
 		}
 	}

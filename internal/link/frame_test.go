@@ -43,14 +43,19 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// A frame is closed when it is large enough.
+// A frame is closed when it is large enough, and what is larger by itself has one of its own:
+// a reader takes the largest request or answer, and nothing beside it.
 func TestOutboxBoundsFrames(t *testing.T) {
 	t.Parallel()
 	var o outbox
-	for id := range uint64(3) {
-		o.add(id, fieldBody, Bytes(make([]byte, maxFrameBytes/2)))
+	for id, size := range []int{maxFrameBytes / 4, maxFrameBytes / 4, 4 * maxFrameBytes, 1, maxFrameBytes, 1} {
+		o.add(uint64(id), fieldBody, Bytes(make([]byte, size)))
 	}
-	if first := o.next(parcel{}); first.count != 2 {
-		t.Errorf("the first frame has %d items, want 2", first.count)
+	var counts []int
+	for frame := o.next(parcel{}); frame.count > 0; frame = o.next(frame) {
+		counts = append(counts, frame.count)
+	}
+	if want := []int{2, 1, 1, 1, 1}; !slices.Equal(counts, want) {
+		t.Errorf("the frames have %v items, want %v", counts, want)
 	}
 }
