@@ -34,11 +34,14 @@ type Client struct {
 
 	mu      sync.Mutex
 	pending map[uint64]*pending
+	// abandoned are the sizes of the requests for which nobody waits any more, and which
+	// the other end still has: it has not answered them.
+	abandoned map[uint64]int
 	// waiting are the requests that have not left, and gone are those of which the other
 	// end shall hear that nobody waits any more.
 	waiting outbox
 	gone    []uint64
-	// bytes is how large the requests of pending are.
+	// bytes is how large the requests of pending and of abandoned are.
 	bytes int
 	// last is the number of the last request, and left that of the last one that may have
 	// left.
@@ -94,7 +97,7 @@ func Open[S ClientStream](ctx context.Context, dial func(context.Context) (S, er
 	}
 	c := &Client{
 		stream: stream, kill: kill, idle: idle, wake: make(chan struct{}, 1),
-		pending: map[uint64]*pending{}, ended: make(chan struct{}),
+		pending: map[uint64]*pending{}, abandoned: map[uint64]int{}, ended: make(chan struct{}),
 	}
 	c.loops.Go(c.read)
 	c.loops.Go(c.write)
@@ -147,20 +150,19 @@ func (p *pending) wait(ctx context.Context) answer {
 }
 
 func (c *Client) admit(p *pending, request Body) error {
-	size := request.Size()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.retired.Load():
 		return ErrRetired
-	case len(c.pending) >= maxRequests || c.bytes+size > maxBytes:
+	case len(c.pending)+len(c.abandoned) >= maxRequests || c.bytes >= maxBytes:
 		return fault.Overloaded()
 	}
 	c.last++
-	p.client, p.id, p.size = c, c.last, size
+	p.client, p.id = c, c.last
+	p.size = c.waiting.add(p.id, fieldBody, request)
 	c.pending[p.id] = p
-	c.bytes += size
-	c.waiting.add(p.id, fieldBody, request)
+	c.bytes += p.size
 	c.poke()
 	return nil
 }
@@ -190,6 +192,8 @@ func (p *pending) Gone() {
 		c.waiting.drop(p.id)
 		p.done <- answer{err: errLeftUnsent}
 	default:
+		c.abandoned[p.id] = p.size
+		c.bytes += p.size
 		c.gone = append(c.gone, p.id)
 		c.poke()
 		p.done <- answer{err: errLeft}
@@ -326,9 +330,13 @@ func (c *Client) read() {
 func (c *Client) answer(i received) error {
 	c.mu.Lock()
 	p := c.remove(i.id)
+	if p == nil { // its caller has left
+		c.bytes -= c.abandoned[i.id]
+		delete(c.abandoned, i.id)
+	}
 	c.mu.Unlock()
 	switch {
-	case p == nil: // its caller has left
+	case p == nil:
 	case i.content == fieldFailure:
 		p.done <- answer{err: decodeFailure(i.body)}
 	default:
@@ -341,7 +349,7 @@ func (c *Client) answer(i received) error {
 func (c *Client) end(cause error) {
 	c.mu.Lock()
 	lost, left := c.pending, c.left
-	c.pending, c.waiting, c.bytes = nil, outbox{}, 0
+	c.pending, c.abandoned, c.waiting, c.bytes = nil, nil, outbox{}, 0
 	c.retired.Store(true)
 	c.mu.Unlock()
 	if errors.Is(cause, io.EOF) {

@@ -27,8 +27,9 @@ const (
 	// they are together; a larger one has a frame of its own.
 	maxFrame      = 256
 	maxFrameBytes = 1 << 20
-	// maxRequests is how many requests of a link are under way at a time, and maxBytes how
-	// large they are together: more are refused.
+	// maxRequests is how many requests of a link are under way at a time, until they are
+	// answered, and maxBytes how large they are together before the last of them: more are
+	// refused.
 	maxRequests = 16_384
 	maxBytes    = 64 << 20
 	// keptBuffers is how large the buffers are that a link keeps for later frames.

@@ -224,6 +224,58 @@ func TestCallerLeaves(t *testing.T) {
 	}
 }
 
+// heavy is a request that is larger than it says, as those with a chain and metadata are.
+type heavy int
+
+func (h heavy) Size() int              { return 1 }
+func (h heavy) Append(b []byte) []byte { return append(b, make([]byte, h)...) }
+
+// What the other end still holds counts against the bounds of a link, also when its caller
+// has left: who keeps them never loses the link, and is told when there is no room.
+func TestHonestCallersKeepTheBounds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		request Body
+		fit     int
+	}{
+		"number": {heavy(0), maxRequests},
+		"size":   {heavy(MaxRequest), maxBytes / MaxRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			held := make(chan *Request, 2*test.fit)
+			client := open(t, &called{take: func(r *Request, _ []byte) { held <- r }})
+			ctx, leave := context.WithCancel(t.Context())
+			var callers sync.WaitGroup
+			for range test.fit {
+				callers.Go(func() {
+					if _, err := client.Call(ctx, test.request); !errors.Is(err, context.Canceled) {
+						t.Errorf("a call that fits ended with %v", err)
+					}
+				})
+			}
+			var requests []*Request
+			for range test.fit {
+				requests = append(requests, <-held)
+			}
+			leave()
+			callers.Wait()
+			if _, err := client.Call(t.Context(), test.request); connect.CodeOf(err) != connect.CodeResourceExhausted {
+				t.Errorf("a call that does not fit ended with %v", err)
+			}
+			for _, r := range requests {
+				r.Answer(Bytes(nil), nil)
+			}
+			go func() { (<-held).Answer(Bytes(nil), nil) }()
+			for err := errors.New("no room"); err != nil; { // until the answers have come
+				if _, err = client.Call(t.Context(), test.request); err != nil && connect.CodeOf(err) != connect.CodeResourceExhausted {
+					t.Fatalf("a call that fits again ended with %v", err)
+				}
+			}
+		})
+	}
+}
+
 // A link that is retired, by either side, answers the requests that were made on it.
 func TestRetiredLinkAnswers(t *testing.T) {
 	t.Parallel()

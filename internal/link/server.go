@@ -139,14 +139,14 @@ func (s *served) receive(i received) error {
 func (s *served) admit(r *Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bytes += r.size
 	switch _, twice := s.requests[r.id]; {
 	case twice:
 		return fault.Malformed(connect.CodeInvalidArgument, fmt.Sprintf("request %d was made twice", r.id))
-	case len(s.requests) >= maxRequests || s.bytes > maxBytes:
+	case len(s.requests) >= maxRequests || s.bytes >= maxBytes:
 		return fault.Malformed(connect.CodeResourceExhausted, fmt.Sprintf("a link carries at most %d requests at a time, of %d bytes together", maxRequests, maxBytes))
 	}
 	s.requests[r.id] = r
+	s.bytes += r.size
 	return nil
 }
 
