@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/francis-actors/francis/internal/core/name"
+	"github.com/francis-actors/francis/internal/core/schedule"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 	"github.com/francis-actors/francis/sdk/internal/deliver"
@@ -32,19 +33,8 @@ type gateway struct {
 
 // Invoke sends the call and receives its reply.
 func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, error) {
-	if err := name.CheckID(call.ID); err != nil {
-		return nil, fault.InvalidID(err.Error())
-	}
-	if call.Procedure == actor.DeleteProcedure {
-		return nil, fault.NotByGateway("deletes no actors", "delete it with the Service() of a host, or in an rpc of the actor whose method calls turn.Delete")
-	}
-	if call.Procedure == actor.HaltProcedure {
-		return nil, fault.NotByGateway("halts no actors", "halt them in a worker, or let a method of the actor call turn.Halt")
-	}
-	if call.Key != "" {
-		if err := name.CheckKey(call.Key); err != nil {
-			return nil, fault.InvalidKey(err.Error())
-		}
+	if err := unsendable(call); err != nil {
+		return nil, err
 	}
 	if call.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -73,6 +63,30 @@ func (g gateway) Invoke(ctx context.Context, call actor.Call) (proto.Message, er
 		return nil, failed(ctx, err)
 	}
 	return reply, nil
+}
+
+// unsendable is why a call cannot be made by HTTP, nil if it can.
+func unsendable(call actor.Call) error {
+	if err := name.CheckID(call.ID); err != nil {
+		return fault.InvalidID(err.Error())
+	}
+	if call.Procedure == actor.DeleteProcedure {
+		return fault.NotByGateway("deletes no actors", "delete it with the Service() of a host, or in an rpc of the actor whose method calls turn.Delete")
+	}
+	if call.Procedure == actor.HaltProcedure {
+		return fault.NotByGateway("halts no actors", "halt them in a worker, or let a method of the actor call turn.Halt")
+	}
+	if call.Key != "" {
+		if err := name.CheckKey(call.Key); err != nil {
+			return fault.InvalidKey(err.Error())
+		}
+	}
+	if call.Later != nil { // a header leaves out what is empty, and so would mean something else
+		if err := schedule.CheckForm(call.Later.Timing); err != nil {
+			return fault.InvalidTask(err.Error())
+		}
+	}
+	return nil
 }
 
 // failed is the fault of a request that ended with err.

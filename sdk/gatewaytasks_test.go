@@ -240,3 +240,27 @@ func TestGatewayStoresNothingBad(t *testing.T) {
 		l.curl("GET", "/alarm/probe/a", "", `{"alarms":[]}`)
 	})
 }
+
+// What a header cannot say is refused as by a host, and does not become something else: an
+// alarm without a name no job, and one without an expression none that is due at once.
+func TestGatewayRefusesWhatIsLeftOut(t *testing.T) {
+	inBubble(t, func(l later) {
+		for name, test := range map[string]struct {
+			alarm string
+			when  sdk.When
+			text  string
+		}{
+			"no name":       {"", sdk.Every(time.Hour), "the name of the alarm is empty"},
+			"no expression": {"x", sdk.Cron("", ""), `the cron expression ""`},
+		} {
+			for from, proxy := range map[string]behaviourv1francis.ProbeActorProxy{"inside": l.inside, "outside": l.outside} {
+				err := proxy.ScheduleAdd(l.Context(), test.alarm, test.when, &behaviourv1.AddRequest{In: 1})
+				wantError(l.T, err, connect.CodeInvalidArgument, francisv1.Reason_REASON_INVALID_TASK, sdk.OutcomeNothingHappened)
+				if err == nil || !strings.Contains(err.Error(), test.text) {
+					l.Errorf("%s from %s: %v; want %s", name, from, err, test.text)
+				}
+			}
+		}
+		l.wantSum(0)
+	})
+}

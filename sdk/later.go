@@ -40,12 +40,15 @@ func Enqueue(ctx context.Context, ref Ref, procedure string, req proto.Message, 
 }
 
 // Schedule calls a method as an alarm. Generated code calls it.
-func Schedule(ctx context.Context, ref Ref, procedure, name string, when When, req proto.Message, opts ...ScheduleOption) error {
+func Schedule(ctx context.Context, ref Ref, procedure, alarm string, when When, req proto.Message, opts ...ScheduleOption) error {
+	if err := name.CheckAlarm(alarm); err != nil {
+		return fault.InvalidTask(err.Error())
+	}
 	c := laterCall{when: when}
 	for _, opt := range opts {
 		opt.applyToAlarm(&c)
 	}
-	return ref.callLater(ctx, &actor.Call{Procedure: procedure, Request: req, Later: &actor.Later{Alarm: name}}, &c)
+	return ref.callLater(ctx, &actor.Call{Procedure: procedure, Request: req, Later: &actor.Later{Alarm: alarm}}, &c)
 }
 
 func (r Ref) callLater(ctx context.Context, call *actor.Call, c *laterCall) error {
