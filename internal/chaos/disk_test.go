@@ -134,7 +134,7 @@ func TestT12ForeignReader(t *testing.T) {
 	notShort(t)
 	c := start(t, 2)
 	l := newLoad(c)
-	l.padding, l.perSecond = 8<<10, 1_000
+	l.padding, l.perSecond = 16<<10, 1_000
 	var longest int64
 	var before []time.Duration
 	faults(t, l, func(ctx context.Context, _ *rand.Rand) {

@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -182,6 +183,10 @@ func (l *load) one(client *http.Client, n int, random *rand.Rand) bool {
 	return err == nil
 }
 
+// pad is padding that differs from what was stored before: the store writes no page that is
+// as it was.
+func (l *load) pad() []byte { return bytes.Repeat([]byte{byte(l.pending.Load())}, l.padding) }
+
 func (l *load) call(ctx context.Context, proxy chaosv1francis.RegisterActorProxy, in input, opts []sdk.CallOption) (observed, error) {
 	switch in.kind {
 	case add:
@@ -192,7 +197,7 @@ func (l *load) call(ctx context.Context, proxy chaosv1francis.RegisterActorProxy
 		res, err := proxy.Add(ctx, req, opts...)
 		return observed{value: res.GetValue()}, err
 	case write:
-		_, err := proxy.Write(ctx, &chaosv1.WriteRequest{Value: in.new, Padding: make([]byte, l.padding)}, opts...)
+		_, err := proxy.Write(ctx, &chaosv1.WriteRequest{Value: in.new, Padding: l.pad()}, opts...)
 		return observed{}, err
 	case swap:
 		res, err := proxy.Swap(ctx, &chaosv1.SwapRequest{Old: in.old, New: in.new}, opts...)

@@ -15,6 +15,11 @@ const (
 	findLast     = `SELECT activation, sequence, version, keyed, expires FROM actors WHERE type = ? AND id = ?`
 	replaceActor = `REPLACE INTO actors (type, id, activation, sequence, version, keyed, expires, checksum, message, data)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	// overwriteActor does the same where the row is larger, see replacing.
+	overwriteActor = `INSERT INTO actors (type, id, activation, sequence, version, keyed, expires, checksum, message, data)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (type, id) DO UPDATE SET activation = excluded.activation, sequence = excluded.sequence, version = excluded.version,
+		keyed = excluded.keyed, expires = excluded.expires, checksum = excluded.checksum, message = excluded.message, data = excluded.data`
 	noteEmptied = `REPLACE INTO emptied (type, id, since) VALUES (?, ?, ?)`
 )
 
@@ -206,7 +211,7 @@ func (w *writer) last(key actorKey) (last, error) {
 // replaceRow writes the state of an actor.
 func (w *writer) replaceRow(r row) error {
 	actor, identity := r.record.GetActor(), r.state.GetIdentity()
-	err := w.replace.exec(
+	err := w.replacing(r.state).exec(
 		actor.GetType(), actor.GetId(), int64(identity.GetActivation()), int64(identity.GetSequence()),
 		int64(r.state.GetVersion()), r.times.Keyed, r.times.Expires, int64(store.Checksum(actor, r.state, r.times)),
 		r.state.GetMessage(), blob(r.state.GetData()),
@@ -224,6 +229,22 @@ func (w *writer) replaceRow(r row) error {
 		err = w.writeKeys(r)
 	}
 	return err
+}
+
+// smallState is the size of the data of a state, in bytes, from which its row is updated
+// instead of replaced.
+const smallState = 64
+
+// replacing is the statement that writes a state. REPLACE deletes the old row and inserts
+// the new one, and each of the two may move rows beside it to other pages: groups of 64
+// states of 600 bytes wrote 1.8 pages to the log for each, and an update, which puts one row
+// in the place of the other, 0.8. Small rows hardly move, and to replace them takes a tenth
+// less time.
+func (w *writer) replacing(state *runtimev1.State) *stmt {
+	if len(state.GetData()) < smallState {
+		return w.replace
+	}
+	return w.overwrite
 }
 
 // blob is data that is never null.

@@ -33,8 +33,8 @@ func TestLogIsBounded(t *testing.T) {
 		reading.Go(func() { readUntil(t, s, done) })
 	}
 	longest := int64(0)
-	data := make([]byte, 64<<10)
-	for i := range total / len(data) / 16 {
+	for i := range total / (64 << 10) / 16 {
+		data := changed(uint64(i))
 		var records []*runtimev1.Record
 		for k := range 16 {
 			base := (*runtimev1.Identity)(nil)
@@ -117,14 +117,13 @@ func TestForeignReaderHoldsNobodyUp(t *testing.T) {
 func commitMany(t *testing.T, s *Store, from, n uint64) []time.Duration {
 	t.Helper()
 	var waits []time.Duration
-	data := make([]byte, 64<<10)
 	for i := from + 1; i <= from+n; i++ {
 		base := (*runtimev1.Identity)(nil)
 		if i > 1 {
 			base = identity(1, i-1)
 		}
 		began := time.Now()
-		results, _, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{record("a", base, identity(1, i), data)})
+		results, _, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{record("a", base, identity(1, i), changed(i))})
 		ok(t, err)
 		if verdict := results[0].GetVerdict(); verdict != runtimev1.Verdict_VERDICT_APPLIED {
 			t.Fatal(verdict)
@@ -133,6 +132,10 @@ func commitMany(t *testing.T, s *Store, from, n uint64) []time.Duration {
 	}
 	return waits
 }
+
+// changed are 64 KiB, of which each page is another one than in the state before: SQLite
+// does not write what is as it was.
+func changed(i uint64) []byte { return bytes.Repeat([]byte{byte(i)}, 64<<10) }
 
 func sizeOf(t *testing.T, path string) int64 {
 	t.Helper()

@@ -25,7 +25,8 @@ type writer struct {
 
 	begin, commit, rollback *stmt
 	counter                 *stmt
-	find, replace, emptied  *stmt
+	find, emptied           *stmt
+	replace, overwrite      *stmt
 	addKey, dropKey         *stmt
 	dropKeys                *stmt
 	expiring, unexpiring    *stmt
@@ -52,6 +53,7 @@ func newWriter(c *conn, held *held, config Config) (*writer, error) {
 		{&w.counter, writeCluster},
 		{&w.find, findLast},
 		{&w.replace, replaceActor},
+		{&w.overwrite, overwriteActor},
 		{&w.emptied, noteEmptied},
 		{&w.addKey, replaceKey},
 		{&w.dropKey, deleteKey},
