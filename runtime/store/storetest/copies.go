@@ -11,7 +11,7 @@ import (
 // copied opens a copy of a store as it is now, and the suite closes it.
 func Copies(t *testing.T, open func(t testing.TB, now func() time.Time) store.Store, copied func(t testing.TB, s store.Store) store.Store) {
 	t.Helper()
-	clock := &clock{}
+	clock := newClock()
 	whole := newBench(t, open(t, clock.now), clock)
 	copyOf := func(b *bench) *bench { return newBench(t, copied(t, b.Store), clock) }
 

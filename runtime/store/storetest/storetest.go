@@ -39,7 +39,7 @@ func Run(t *testing.T, open func(t testing.TB, now func() time.Time) store.Store
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			clock := &clock{}
+			clock := newClock()
 			b := newBench(t, open(t, clock.now), clock)
 			b.another = func() *bench { return newBench(t, open(t, clock.now), clock) }
 			test.run(b)
@@ -63,12 +63,18 @@ type bench struct {
 	another func() *bench
 }
 
-// clock is that of a store under test: it can be put ahead.
-type clock struct{ ahead atomic.Int64 }
+// clock is that of a store under test. It stands still but for what passes, so that no test
+// depends on how fast it runs.
+type clock struct {
+	begun  time.Time
+	passed atomic.Int64
+}
 
-func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func newClock() *clock { return &clock{begun: time.Now().Truncate(time.Second)} }
 
-func (c *clock) pass(d time.Duration) { c.ahead.Add(int64(d)) }
+func (c *clock) now() time.Time { return c.begun.Add(time.Duration(c.passed.Load())) }
+
+func (c *clock) pass(d time.Duration) { c.passed.Add(int64(d)) }
 
 func newBench(t *testing.T, s store.Store, clock *clock) *bench {
 	t.Cleanup(func() {
