@@ -28,6 +28,13 @@
 // repeated as a whole. One whose commit was lost with the connection has an unknown
 // outcome, and the same records sent again tell, by their identity.
 //
+// # Plans
+//
+// The rows of a group are written and looked up in one statement for each table, with an
+// array for each column. The server plans a statement when a session sends it first, and
+// knows little of a table that is new or grows; so the statements and the settings of the
+// session leave it one way, that by the primary key, row after row.
+//
 // # The cluster table
 //
 // Who changes members or shards first locks the row of the table placement, then reads the
