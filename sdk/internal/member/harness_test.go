@@ -19,6 +19,7 @@ import (
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -36,6 +37,9 @@ type fake struct {
 	// away makes every request fail; dead are workers that were declared dead.
 	away bool
 	dead map[string]bool
+	// certify, when set, gives workers that join a certificate: holders has those.
+	certify func(worker string) *pki.Holder
+	holders map[string]*pki.Holder
 	// left counts how often a runtime was given up.
 	left int
 	// worker is who joined last, entry the present entry of the shard.
@@ -91,12 +95,24 @@ func (f *fake) kill() {
 func (f *fake) setAway(away bool) { f.set(func() { f.away = away }) } //nolint:revive // the new value
 
 func (f *fake) join(context.Context) (*Membership, error) {
+	f.mu.Lock()
+	away := f.away
+	f.mu.Unlock()
+	if away {
+		return nil, errAway
+	}
 	f.set(func() {
 		f.joins++
 		f.worker = "w" + strconv.Itoa(f.joins)
 		f.entry = &runtimev1.Shard{Type: "probe", Shard: theShard, Epoch: f.entry.GetEpoch() + 1, Worker: f.worker}
+		if f.certify != nil {
+			f.holders = map[string]*pki.Holder{f.worker: f.certify(f.worker)}
+		}
 	})
-	return &Membership{Worker: f.worker, Lease: testLease, Runtime: &seen{f, f.worker}, Leave: f.leave, Close: func() {}}, nil
+	return &Membership{
+		Worker: f.worker, Holder: f.holders[f.worker], Lease: testLease,
+		Runtime: &seen{f, f.worker}, Leave: f.leave, Close: func() {},
+	}, nil
 }
 
 func (f *fake) leave() {
@@ -120,7 +136,7 @@ func (s *seen) enter(ctx context.Context, what string) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case s.away:
+	case s.away || s.ended():
 		return errAway
 	case s.dead[s.id]:
 		return fault.WorkerDead(s.id)
@@ -129,6 +145,12 @@ func (s *seen) enter(ctx context.Context, what string) error {
 		s.log = append(s.log, what)
 	}
 	return nil
+}
+
+// ended reports whether the worker shows a certificate that nobody accepts any more.
+func (s *seen) ended() bool {
+	holder := s.holders[s.id]
+	return holder != nil && time.Now().After(holder.Certificate().NotAfter())
 }
 
 func (s *seen) Announce(ctx context.Context, _ *runtimev1.AnnounceRequest) (*runtimev1.AnnounceResponse, error) {

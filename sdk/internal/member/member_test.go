@@ -18,6 +18,7 @@ import (
 	"github.com/francis-actors/francis/internal/core/lease"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/fault"
+	"github.com/francis-actors/francis/internal/pki"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
@@ -118,6 +119,37 @@ func TestDeadWorkerJoinsAgain(t *testing.T) {
 		b.wantLog(t, "announce w1", "announce w2")
 		if cursors := b.watched(); len(cursors) < 2 || !slices.Contains(cursors[1:], "") {
 			t.Errorf("the table was watched from %q, want anew after the second join", cursors)
+		}
+	})
+}
+
+// A worker whose certificate has ended, because no runtime could renew it in time, joins
+// again: none listens to it any more, not even to say that it is dead. While the certificate
+// is good it keeps what it has.
+func TestWorkerOutlivesItsCertificate(t *testing.T) {
+	run(t, func(b *bed) {
+		authority := authority(t)
+		b.set(func() {
+			b.certify = func(worker string) *pki.Holder {
+				return pki.NewHolder(certificate(b.t, authority, worker), authority.Bundle())
+			}
+		})
+		b.kill()
+		time.Sleep(2 * time.Second)
+		b.setAway(true)
+		time.Sleep(50 * time.Minute)
+		if worker := b.member.Worker(); worker != "w2" || b.member.session.Load().ctx.Err() != nil {
+			t.Errorf("the session of %s is over, although its certificate is good", worker)
+		}
+		time.Sleep(70 * time.Minute)
+		b.setAway(false)
+		time.Sleep(2 * retryPauseMost)
+		if worker := b.member.Worker(); worker != "w3" || !b.member.Active() {
+			t.Errorf("the worker is %s, active %v, want a new one that is", worker, b.member.Active())
+			return // a call would wait for ever
+		}
+		if err := <-b.add(&behaviourv1.AddRequest{}); err != nil {
+			t.Error(err)
 		}
 	})
 }

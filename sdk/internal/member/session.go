@@ -226,7 +226,8 @@ func (s *session) unheard() {
 	deadline.Sleep(s.ctx, jitteredRetry())
 }
 
-// certify renews the certificate at about half its life.
+// certify renews the certificate at about half its life. A worker that has none any more
+// joins again.
 func (s *session) certify() {
 	holder := s.membership.Holder
 	if holder == nil {
@@ -235,15 +236,25 @@ func (s *session) certify() {
 	again := pauses{}
 	for s.sleepUntil(holder.Certificate().RenewAt(rand.Float64())) {
 		err := s.certified(holder)
-		if err == nil {
+		switch {
+		case err == nil:
 			again = pauses{}
-			continue
-		}
-		if s.ctx.Err() == nil {
+		case s.ctx.Err() != nil:
+		case s.stranded(holder):
+			s.member.log.Warn("the certificate has ended, and could not be renewed; joining again", "worker", s.membership.Worker, "error", err)
+			s.end()
+			s.stop()
+		default:
 			s.member.log.Warn("the certificate could not be renewed; trying again", "error", err)
 			again.wait(s.ctx)
 		}
 	}
+}
+
+// stranded reports whether the certificate has ended and the lease has lapsed: no runtime
+// listens to this worker any more, not even to say that it is dead.
+func (s *session) stranded(holder *pki.Holder) bool {
+	return !s.active() && time.Now().After(holder.Certificate().NotAfter())
 }
 
 // sleepUntil sleeps until a time of the machine's clock, or the end of the session, which
