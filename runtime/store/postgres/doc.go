@@ -33,7 +33,7 @@
 // The rows of a group are written and looked up in one statement for each table, with an
 // array for each column. The server plans a statement when a session sends it first, and
 // knows little of a table that is new or grows; so the statements and the settings of the
-// session leave it one way, that by the primary key, row after row.
+// session have it go by keys, row after row, and not through a table.
 //
 // # The cluster table
 //
