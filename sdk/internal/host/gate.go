@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/gate"
 	"github.com/francis-actors/francis/internal/core/limit"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 )
 
@@ -40,6 +42,10 @@ type output struct {
 	// asked is true from when the activation has asked for a place for its next record
 	// until that is sealed.
 	asked bool
+	// held is true while the next record waits for those who wait for the actor, and until
+	// patience is over; hurried is true when it waits for them no more.
+	held, hurried bool
+	patience      deadline.Entry
 	// accumulated and sent are what they hold of the budget of the host, in bytes.
 	accumulated, sent int
 }
@@ -133,15 +139,43 @@ func (a *activation) free() {
 	a.output.sent = 0
 }
 
-// due reports whether the activation is to ask for a place for its next record now. The
-// slot is locked.
+// patience is how long the next record waits for turns that could still be part of it, when
+// it could leave.
+const patience = time.Millisecond
+
+// due reports whether the activation is to ask for a place for its next record now. While
+// others wait for the actor, the record waits for their turns. The slot is locked.
 func (a *activation) due() bool {
-	o := a.output
-	if o == nil || o.asked || a.away.Load() > 0 || !o.gate.Due() {
+	if a == nil || a.output == nil || a.output.asked || a.away.Load() > 0 || !a.output.gate.Due() {
 		return false
 	}
-	o.asked = true
-	return true
+	o, deadlines := a.output, a.slot.table.host.deadlines
+	switch waits := a.slot.queue.Waiting() > 0 && !o.hurried; {
+	case waits && !o.held:
+		o.held = true
+		deadlines.Set(&o.patience, a, deadlines.Now()+patience)
+	case !waits && o.held:
+		o.held = false
+		deadlines.Stop(&o.patience)
+	}
+	o.asked = !o.held
+	return o.asked
+}
+
+// Wake lets the next record leave: it has waited for long enough.
+func (a *activation) Wake() { a.hurry() }
+
+// hurry lets the next record leave without those who wait for the actor.
+func (a *activation) hurry() {
+	a.slot.mu.Lock()
+	if a.output != nil {
+		a.output.hurried = true
+	}
+	due := a.due()
+	a.slot.mu.Unlock()
+	if due {
+		a.send()
+	}
 }
 
 // Seal implements [Sender].
@@ -149,7 +183,7 @@ func (a *activation) Seal() *runtimev1.Record {
 	a.slot.mu.Lock()
 	defer a.slot.mu.Unlock()
 	o := a.output
-	o.asked = false
+	o.asked, o.hurried = false, false
 	if !o.gate.Send() { // the host has given up
 		return nil
 	}
@@ -320,6 +354,7 @@ func (a *activation) settled(ctx context.Context) error {
 	case gate.Broken:
 		return fault.Superseded(a.name())
 	default:
+		a.hurry()
 		return p.wait(ctx)
 	}
 }

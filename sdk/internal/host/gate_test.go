@@ -121,6 +121,77 @@ func TestTurnsAccumulate(t *testing.T) {
 	})
 }
 
+// A record waits for the turns of those who wait for the actor, but not for ever, and not
+// when one of them waits for it.
+func TestRecordWaitsForTurns(t *testing.T) {
+	t.Run("short ones", func(t *testing.T) {
+		withStore(t, func(s *store) {
+			first, second, third := s.add(gated(1)), s.inc(), s.inc()
+			s.wantSent(0)
+			s.probes.Open("gate")
+			s.wantSent(1)
+			s.apply()
+			wantSum(t, first, 1)
+			wantSum(t, second, 2)
+			s.apply()
+			wantSum(t, third, 3) // for which the record did not wait: nobody was behind it
+		})
+	})
+	t.Run("a long one", func(t *testing.T) {
+		withStore(t, func(s *store) {
+			long := &behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Wait: "long"}}
+			first, second, third := s.add(gated(1)), s.add(long), s.inc()
+			s.probes.Open("gate")
+			s.wantSent(0)
+			time.Sleep(time.Millisecond)
+			s.wantSent(1)
+			s.apply()
+			wantSum(t, first, 1)
+			s.probes.Open("long")
+			s.apply()
+			wantSum(t, second, 2)
+			s.apply()
+			wantSum(t, third, 3)
+		})
+	})
+	t.Run("one that calls", func(t *testing.T) {
+		withStore(t, func(s *store) {
+			calls := &behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Call: []string{"id2"}}}
+			began := time.Now()
+			first, second, third := s.add(gated(1)), s.add(calls), s.inc()
+			s.probes.Open("gate")
+			s.wantSent(1)
+			s.apply()
+			wantSum(t, first, 1)
+			for range 3 { // the called turn, the calling one, the last one
+				s.apply()
+			}
+			wantSum(t, second, 2)
+			wantSum(t, third, 3)
+			if took := time.Since(began); took > 0 {
+				t.Errorf("the record waited for %v", took)
+			}
+		})
+	})
+}
+
+// A turn that ends its goroutine does not take those with it who wait.
+func TestTurnEndsItsGoroutine(t *testing.T) {
+	run(t, func(b *bed) {
+		held := b.add(gated(1))
+		gone := b.add(&behaviourv1.AddRequest{Script: &behaviourv1.Script{Goexit: true}})
+		next, last := b.add(&behaviourv1.AddRequest{}), b.read(nil)
+		b.probes.Open("gate")
+		wantSum(t, held, 1)
+		wantError(t, gone, connect.CodeInternal, sdk.OutcomeNothingHappened, false)
+		for _, call := range []<-chan outcome{next, last} {
+			if got := <-call; got.err != nil {
+				t.Errorf("who waited was told %v", got.err)
+			}
+		}
+	})
+}
+
 // What callers are told when a record is refused, or never answered: R4.
 func TestOutcomesOfALostRecord(t *testing.T) {
 	refused := func(s *store) { s.answer(runtimev1.Verdict_VERDICT_STALE_BASE) }

@@ -24,7 +24,10 @@ func (r *run) absent() error {
 // absence tells it to a call of another worker.
 type absence struct{ run *run }
 
-func (a absence) execute() { a.run.fail(a.run.absent()) }
+func (a absence) execute() job {
+	a.run.fail(a.run.absent())
+	return nil
+}
 
 // home waits while the worker's lease has lapsed, and fails with errMoved unless the actor
 // is this worker's.

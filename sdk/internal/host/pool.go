@@ -27,7 +27,8 @@ type pool struct {
 	idle int
 }
 
-type job interface{ execute() }
+// job is work. execute returns what the same goroutine is to do next; nil for nothing.
+type job interface{ execute() job }
 
 func newPool() *pool {
 	return &pool{calls: make(chan struct{}), quit: make(chan struct{})}
@@ -45,6 +46,13 @@ func (p *pool) run(j job) {
 	}
 }
 
+// pass executes j, if there is one, as run does.
+func (p *pool) pass(j job) {
+	if j != nil {
+		p.run(j)
+	}
+}
+
 // call brings a goroutine to the queue.
 func (p *pool) call() {
 	select {
@@ -58,7 +66,9 @@ func (p *pool) call() {
 func (p *pool) serve() {
 	for again := true; again; again = p.rest() {
 		for j := p.arrive(); j != nil; j = p.next() {
-			j.execute()
+			for j != nil {
+				j = j.execute()
+			}
 		}
 	}
 }

@@ -8,7 +8,10 @@ import (
 
 type work func()
 
-func (w work) execute() { w() }
+func (w work) execute() job {
+	w()
+	return nil
+}
 
 // Work that never ends delays no other work.
 func TestPoolNeverWaitsForWork(t *testing.T) {

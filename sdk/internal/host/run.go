@@ -28,7 +28,9 @@ import (
 // is what the method sees as its turn, and the context that the method receives.
 //
 // A run whose caller can go away executes on a goroutine of the pool, so that the
-// caller need not wait for the method; any other on its caller's goroutine.
+// caller need not wait for the method. So does one that waits for the actor: a goroutine
+// that ends a turn goes on with the next one, and callers need not take turns. Any other
+// executes on its caller's goroutine.
 //
 // Each call pays for every byte of it: it is zeroed, filled and collected.
 type run struct {
@@ -99,8 +101,7 @@ type run struct {
 	// without a deadline; 0 before the first of them.
 	patience time.Duration
 
-	// wake tells the caller that it may run (on its own goroutine) or that the
-	// answer is there. It is nil where nobody waits.
+	// wake tells the caller that the answer is there. It is nil where nobody waits.
 	wake chan struct{}
 }
 
@@ -114,11 +115,10 @@ type change struct {
 	deletes bool
 }
 
-// holder is what a queue admits: a run, or the end of an activation.
+// holder is what a queue admits: a run, or the end of an activation. As a job it uses the
+// actor, once it is admitted.
 type holder interface {
-	// admitted lets the holder use the actor. It is called under the lock of the
-	// slot and must not block.
-	admitted()
+	job
 	// revoke makes the holder give up, because the worker lost the shard.
 	revoke()
 	// abort makes the holder give up, because the shutdown grace is over.
@@ -142,17 +142,15 @@ func (r *run) result(verdict turn.Verdict) (answer, error) {
 		r.executeHere()
 	default:
 		<-r.wake
-		if !r.answered.Load() {
-			r.executeHere()
-		}
+		r.returned()
 	}
 	return r.outcome()
 }
 
 // executeHere runs the method on the goroutine of its caller, and waits until the reply
-// may leave.
+// may leave. That goroutine runs nobody else's turn, which might end it.
 func (r *run) executeHere() {
-	r.execute()
+	r.host.pool.pass(r.execute())
 	if r.waits {
 		<-r.wake
 		r.returned()
@@ -213,15 +211,6 @@ func (r *run) abort() {
 		r.fail(fault.ShuttingDown())
 	}
 	r.cancel(context.Canceled)
-}
-
-// admitted lets the run go on, on whichever goroutine it belongs to.
-func (r *run) admitted() {
-	if r.ends {
-		r.host.pool.run(r)
-		return
-	}
-	r.wake <- struct{}{}
 }
 
 // finish tells the caller how the method has ended, unless it has been told something
@@ -285,11 +274,13 @@ const (
 	changed
 )
 
-// execute runs the method. The run has been admitted.
-func (r *run) execute() {
+// execute runs the method. The run has been admitted. It returns who may use the actor next;
+// where the method has ended its goroutine, another one takes that over.
+func (r *run) execute() (next job) {
 	how := crashed
 	defer func() {
-		if how == crashed {
+		died := how == crashed
+		if died {
 			r.failure = r.crashed(recover())
 			r.blame(r.failure)
 			r.reply, r.change = answer{}, nil
@@ -299,9 +290,14 @@ func (r *run) execute() {
 			how = untouched
 		}
 		r.conclude()
-		r.slot.depart(r, how)
+		next = r.slot.depart(r, how)
+		if died {
+			r.host.pool.pass(next)
+			next = nil
+		}
 	}()
 	how = r.perform()
+	return nil
 }
 
 // perform opens the actor if need be and calls the method. What it leaves in the run is
@@ -476,15 +472,16 @@ func (r *run) confirmed() {
 // confirming answers a run that has ended while the lease had lapsed.
 type confirming struct{ run *run }
 
-func (c confirming) execute() {
+func (c confirming) execute() job {
 	r := c.run
 	ctx, cancel := r.waiting()
 	defer cancel()
 	if err := r.host.cfg.Cluster.Pass(ctx); err != nil && r.owns(r.activation) {
 		r.fail(ended(err))
-		return
+	} else {
+		r.confirmed()
 	}
-	r.confirmed()
+	return nil
 }
 
 // copyReply copies or encodes what the method returned, so that the caller owns it:

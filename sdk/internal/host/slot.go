@@ -53,7 +53,7 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 		return verdict, true
 	}
 	if !r.forwarded && (r.ends || verdict == turn.Queued) {
-		r.wake = make(chan struct{}, 2)
+		r.wake = make(chan struct{}, 1)
 	}
 	if r.due > 0 {
 		s.table.host.deadlines.Set(&r.deadline, r, r.due)
@@ -62,7 +62,7 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 		r.parent.(Forwarded).Notify(r)
 	}
 	if r.ends && verdict == turn.Admitted {
-		r.admitted()
+		s.table.host.pool.run(r)
 	}
 	return verdict, true
 }
@@ -85,7 +85,7 @@ func (s *slot) abandon(r *run) bool {
 	if !s.queue.Abandon(&r.ticket) {
 		return false
 	}
-	s.admitNext()
+	s.table.host.pool.pass(s.admitNext())
 	return true
 }
 
@@ -109,25 +109,27 @@ func (s *slot) ready(r *run) error {
 	if r.deletes() { // which has not constructed the actor
 		s.queue.Spoil()
 	}
-	s.admitNext()
+	s.table.host.pool.pass(s.admitNext())
 	s.mu.Unlock()
 	return r.entitled() // the lease may have lapsed meanwhile
 }
 
 // depart ends the use of the actor by the run r, and sends what it changed. Its answer
-// leaves when everything is durable that it has seen or done.
-func (s *slot) depart(r *run, how leaving) {
+// leaves when everything is durable that it has seen or done. It returns who is next.
+func (s *slot) depart(r *run, how leaving) (next job) {
 	active := how == changed || r.active()
 	s.mu.Lock()
-	verdict, due := s.pass(r, how)
+	verdict := s.pass(r, how)
 	r.waits = verdict == gate.Wait || !active && how == unchanged
 	if r.waits && r.wake == nil && !r.forwarded {
 		r.wake = make(chan struct{}, 1)
 	}
-	s.leave(&r.ticket)
+	next = s.leave(&r.ticket)
+	a := s.activation
+	due := a.due()
 	s.mu.Unlock()
 	if due {
-		r.activation.send()
+		a.send()
 	}
 	switch {
 	case verdict == gate.Broken:
@@ -139,26 +141,26 @@ func (s *slot) depart(r *run, how leaving) {
 	case verdict == gate.Open:
 		r.told(gate.Durable, reasons{})
 	}
+	return next
 }
 
-// pass brings a run to the gate, and reports whether a record is to be sent now. The slot
-// is locked.
-func (s *slot) pass(r *run, how leaving) (verdict gate.Verdict, due bool) {
+// pass brings a run to the gate. The slot is locked.
+func (s *slot) pass(r *run, how leaving) gate.Verdict {
 	switch how {
 	case changed:
-		verdict = r.activation.stage(r)
-		return verdict, r.activation.due()
+		return r.activation.stage(r)
 	case unchanged:
-		return r.activation.output.follow(r), false
+		return r.activation.output.follow(r)
 	default:
-		return gate.Open, false
+		return gate.Open
 	}
 }
 
-// leave ends the use of the actor by an admitted ticket. The slot is locked.
-func (s *slot) leave(t *turn.Ticket[holder]) {
+// leave ends the use of the actor by an admitted ticket, and returns who is next. The slot is
+// locked.
+func (s *slot) leave(t *turn.Ticket[holder]) (next job) {
 	s.queue.Leave(t)
-	s.admitNext()
+	next = s.admitNext()
 	s.used = s.table.host.deadlines.Now()
 	if s.pace != nil {
 		s.pace.Leave()
@@ -173,6 +175,7 @@ func (s *slot) leave(t *turn.Ticket[holder]) {
 	case !s.watched:
 		s.watch(s.used + s.table.typ.IdleTimeout)
 	}
+	return next
 }
 
 // spoil keeps everybody from the actor in memory, which a panic or a failed
@@ -183,12 +186,18 @@ func (s *slot) spoil() {
 	s.queue.Spoil()
 }
 
-// admitNext admits who may run now. The slot is locked.
-func (s *slot) admitNext() {
+// admitNext admits who may use the actor now, and returns the first of them; the others are
+// under way. The slot is locked.
+func (s *slot) admitNext() (next job) {
 	s.expire()
 	for t := s.queue.Next(); t != nil; t = s.queue.Next() {
-		t.Holder.admitted()
+		if next == nil {
+			next = t.Holder
+		} else {
+			s.table.host.pool.run(t.Holder)
+		}
 	}
+	return next
 }
 
 // watch looks at the slot again at the given time. The slot is locked.
@@ -225,11 +234,9 @@ func (s *slot) end(done chan struct{}) {
 	e := &ending{slot: s, done: done}
 	e.ticket.Holder = e
 	if s.queue.Arrive(&e.ticket, math.MaxInt) == turn.Admitted {
-		e.admitted()
+		s.table.host.pool.run(e)
 	}
 }
-
-func (e *ending) admitted() { e.slot.table.host.pool.run(e) }
 
 // revoke lets the ending stand.
 func (e *ending) revoke() {}
@@ -240,7 +247,7 @@ func (e *ending) abort() {}
 // doom lets the ending stand.
 func (e *ending) doom() {}
 
-func (e *ending) execute() {
+func (e *ending) execute() (next job) {
 	s := e.slot
 	_ = s.retire(s.table.host.ctx) // which has ended when the host has given up what is pending
 	s.spoil()
@@ -248,12 +255,13 @@ func (e *ending) execute() {
 		s.table.host.deadlines.Stop(&s.idle)
 	} else {
 		s.mu.Lock()
-		s.leave(&e.ticket)
+		next = s.leave(&e.ticket)
 		s.mu.Unlock()
 	}
 	if e.done != nil {
 		close(e.done)
 	}
+	return next
 }
 
 // revoke ends an activation that this worker no longer owns.
