@@ -93,6 +93,7 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 	kept, err := h.cfg.open()
 	if err != nil {
+		h.worker.Abandon()
 		return fmt.Errorf("local: %w", err)
 	}
 	return errors.Join(h.serve(ctx, kept), kept.Close())
@@ -101,6 +102,7 @@ func (h *Host) Run(ctx context.Context) error {
 func (h *Host) serve(ctx context.Context, kept store.Store) error {
 	parts, err := h.assemble(ctx, kept)
 	if err != nil {
+		h.worker.Abandon()
 		return fmt.Errorf("local: %w", err)
 	}
 	return h.worker.Run(ctx, parts)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
 	myactorv1 "github.com/francis-actors/francis/examples/gen/myactor/v1"
@@ -214,6 +215,34 @@ func TestOptions(t *testing.T) {
 		_, err := NewHost(test.opts...)
 		if err == nil && test.want != "" || err != nil && err.Error() != test.want {
 			t.Errorf("%s: error %v\nwant  %s", name, err, test.want)
+		}
+	}
+}
+
+// A host that cannot begin fails the calls that wait for it, and those that come.
+func TestHostThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	h, err := NewHost(WithSQLite(t.TempDir()), WithLogger(quiet)) // a folder is no file
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := myactorv1francis.RegisterMyActor(h, newCounter); err != nil {
+		t.Fatal(err)
+	}
+	call := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := myactorv1francis.NewMyActorProxy(h.Service(), "id1").Increment(ctx, &myactorv1.IncrementRequest{In: 1}, sdk.WithoutRetries())
+		return err
+	}
+	waiting := make(chan error, 1)
+	go func() { waiting <- call() }()
+	if err := h.Run(t.Context()); err == nil {
+		t.Error("the host has run on a folder")
+	}
+	for _, err := range []error{call(), <-waiting} {
+		if connect.CodeOf(err) != connect.CodeUnavailable {
+			t.Errorf("a call was told %v; want unavailable", err)
 		}
 	}
 }

@@ -77,6 +77,7 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 	parts, err := h.worker.Meet()
 	if err != nil {
+		h.worker.Abandon()
 		return fmt.Errorf("remote: %w", err)
 	}
 	return h.worker.Run(ctx, parts)

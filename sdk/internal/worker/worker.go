@@ -70,7 +70,7 @@ func (w *Worker) Start() error {
 }
 
 // Meet opens the port at which other workers reach this one, and returns the parts that
-// serve there. It comes between Start and Run, if at all.
+// serve there. It comes between Start and Run, if at all; where it fails, Abandon follows.
 func (w *Worker) Meet() (Parts, error) {
 	listener, address, err := w.cfg.Place.Listen()
 	if err != nil {
@@ -129,6 +129,15 @@ func (w *Worker) Run(ctx context.Context, parts Parts) error {
 	}
 	drained := w.Host.Drain(time.Until(ends)) // its last turns still commit
 	return errors.Join(drained, port.end(), membership.end(), runtime.end())
+}
+
+// Abandon ends a worker that was started and cannot run, since something that it needs
+// could not be opened: whoever calls is told so instead of waiting for it.
+func (w *Worker) Abandon() {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	_ = w.Member.Run(ended) // joins nothing
+	_ = w.Host.Drain(w.cfg.Grace)
 }
 
 // part is a goroutine of a worker.
