@@ -162,7 +162,7 @@ func (r *reader) followProvider(p *Provider) {
 }
 
 func (r *reader) checkLog(l Log) {
-	r.choice("log.level", l.Level, "debug", "info", "warn", "error")
+	r.choice("log.level", l.Level, LogLevels...)
 	r.choice("log.format", l.Format, FormatAuto, FormatText, FormatJSON)
 }
 

@@ -33,6 +33,9 @@ const (
 	FormatJSON = "json"
 )
 
+// LogLevels are the values of [Log.Level].
+var LogLevels = []string{"debug", "info", "warn", "error"}
+
 // The defaults of what a file may leave out.
 const (
 	DefaultBind                = "127.0.0.1:7400"

@@ -16,6 +16,8 @@ import (
 	"io"
 	"log/slog"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,6 +92,9 @@ func (c Config) validate() error {
 	}
 	if c.Workers < 1 || c.Workers > maxWorkers {
 		return fmt.Errorf("-workers is %d; it must be between 1 and %d", c.Workers, maxWorkers)
+	}
+	if !slices.Contains(config.LogLevels, c.LogLevel) {
+		return fmt.Errorf("-log-level is %q; it must be one of %s", c.LogLevel, strings.Join(config.LogLevels, ", "))
 	}
 	if _, err := exec.LookPath(c.Command[0]); err != nil {
 		return fmt.Errorf("the worker command cannot be run: %w", err)

@@ -302,6 +302,7 @@ func TestAnInvalidConfigStartsNothing(t *testing.T) {
 	}{
 		"no command":      {dev.Config{Workers: 1}, "no worker command; write it after two dashes: runtime dev -- go run ./worker"},
 		"no workers":      {dev.Config{Command: []string{"sh"}}, "-workers is 0; it must be between 1 and 64"},
+		"level":           {dev.Config{Command: []string{"sh"}, Workers: 1, LogLevel: "loud"}, `-log-level is "loud"; it must be one of debug, info, warn, error`},
 		"too many":        {dev.Config{Command: []string{"sh"}, Workers: 65}, "-workers is 65; it must be between 1 and 64"},
 		"unknown command": {dev.Config{Command: []string{"./nothing"}, Workers: 1}, `the worker command cannot be run: exec: "./nothing": stat ./nothing: no such file or directory`},
 		"bad HTTP port":   {dev.Config{Command: []string{"sh"}, Workers: 1, HTTPAddress: "localhost:0"}, `-http "localhost:0" has the port "0"; it must be a number from 1 to 65535`},
