@@ -15,8 +15,14 @@ import (
 // grpcurl, and nothing else that is compiled into the program.
 type reflection struct {
 	directory Directory
-	// files are those of each contract, by *contract.Contract.
+	// files are those of the contract of each actor type, *described by its name.
 	files sync.Map
+}
+
+// described is a contract and its files.
+type described struct {
+	contract *contract.Contract
+	files    *protoregistry.Files
 }
 
 func registerReflection(server *connect.Server, directory Directory) {
@@ -78,13 +84,15 @@ func (r *reflection) all(yield func(*protoregistry.Files) bool) {
 	}
 }
 
+// filesOf returns the files of a contract. Those of a newer contract of the same actor type
+// replace them.
 func (r *reflection) filesOf(c *contract.Contract) *protoregistry.Files {
-	if have, ok := r.files.Load(c); ok {
-		return have.(*protoregistry.Files)
+	if have, ok := r.files.Load(c.Type); ok && have.(*described).contract == c {
+		return have.(*described).files
 	}
-	made := withImports(c.Service.ParentFile())
-	r.files.Store(c, made)
-	return made
+	made := &described{contract: c, files: withImports(c.Service.ParentFile())}
+	r.files.Store(c.Type, made)
+	return made.files
 }
 
 // withImports is a file and all that it imports.
