@@ -32,3 +32,40 @@ func TestSleep(t *testing.T) {
 		})
 	}
 }
+
+func TestSleepUntil(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		at := time.Now().Add(10 * time.Hour)
+		if !SleepUntil(t.Context(), at) || !time.Now().Equal(at) {
+			t.Errorf("it slept until %v, want %v", time.Now(), at)
+		}
+		if !SleepUntil(t.Context(), at) || !time.Now().Equal(at) {
+			t.Error("it slept although the time is over")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if SleepUntil(ctx, at) || SleepUntil(ctx, at.Add(time.Hour)) || !time.Now().Equal(at) {
+			t.Error("it went on although the context has ended")
+		}
+	})
+}
+
+// Who sleeps while the machine does wakes up when the time is over, though timers know
+// nothing of what the machine slept.
+func TestSleepUntilSeesASuspend(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		left := func() time.Duration {
+			left := 10*time.Hour - time.Since(began)
+			if time.Since(began) >= time.Hour { // from when on the machine has slept half a day
+				left -= 12 * time.Hour
+			}
+			return left
+		}
+		if !sleepWhile(t.Context(), left) || time.Since(began) > time.Hour+look {
+			t.Errorf("it woke up %v after the suspend", time.Since(began)-time.Hour)
+		}
+	})
+}

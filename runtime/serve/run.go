@@ -111,10 +111,7 @@ const renewRetry = time.Minute
 
 // renew keeps the runtime's own certificate fresh.
 func (r *Runtime) renew(ctx context.Context) {
-	for {
-		if !deadline.Sleep(ctx, time.Until(r.holder.Certificate().RenewAt(rand.Float64()))) {
-			return
-		}
+	for deadline.SleepUntil(ctx, r.holder.Certificate().RenewAt(rand.Float64())) {
 		if err := r.renewOnce(); err != nil {
 			r.log.Error("the runtime's certificate could not be renewed; trying again", "error", err, "in", renewRetry)
 			if !deadline.Sleep(ctx, renewRetry) {

@@ -234,7 +234,7 @@ func (s *session) certify() {
 		return
 	}
 	again := pauses{}
-	for s.sleepUntil(holder.Certificate().RenewAt(rand.Float64())) {
+	for deadline.SleepUntil(s.ctx, holder.Certificate().RenewAt(rand.Float64())) {
 		err := s.certified(holder)
 		switch {
 		case err == nil:
@@ -255,18 +255,6 @@ func (s *session) certify() {
 // listens to this worker any more, not even to say that it is dead.
 func (s *session) stranded(holder *pki.Holder) bool {
 	return !s.active() && time.Now().After(holder.Certificate().NotAfter())
-}
-
-// sleepUntil sleeps until a time of the machine's clock, or the end of the session, which
-// it reports as false. It looks at that clock again and again: timers stand still while the
-// machine is suspended, and certificates do not.
-func (s *session) sleepUntil(at time.Time) bool {
-	for left := time.Until(at); left > 0; left = time.Until(at) {
-		if !deadline.Sleep(s.ctx, min(left, time.Minute)) {
-			return false
-		}
-	}
-	return s.ctx.Err() == nil
 }
 
 // certified gives the holder a new certificate. A client joins for it: whoever has no more
