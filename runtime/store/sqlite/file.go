@@ -106,3 +106,20 @@ func inspectSchema(path string) error {
 	_, err = readStamp(c)
 	return err
 }
+
+// syncLog makes durable what a process that was killed has left in the log. Commits whose
+// sync it did not live to see are read like all others from now on, so a crash of the
+// machine must not take them back.
+func syncLog(path string) error {
+	file, err := os.OpenFile(path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(file.Sync(), file.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("sync the log: %w", err)
+	}
+	return nil
+}

@@ -18,32 +18,60 @@ import (
 // what was acknowledged before is there.
 func TestSyncErrorEndsTheService(t *testing.T) {
 	t.Parallel()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("needs strace, which makes the disk fail")
-	}
+	strace := needsStrace(t)
 	path := filepath.Join(t.TempDir(), "data.db")
 	s := mustOpen(t, Config{Path: path})
 	own(t, s, "w1")
 	mustClose(t, s)
 
-	child := exec.Command(strace, "-f", "-qq", "-o", os.DevNull, "-e", "trace=fsync,fdatasync",
-		"-e", "inject=fsync,fdatasync:error=EIO:when=40+", os.Args[0])
-	child.Env = append(os.Environ(), ioVariable+"="+path)
-	out, err := child.CombinedOutput()
-	text := string(out)
-	if strings.Contains(text, "Operation not permitted") {
-		t.Skipf("strace may not trace here: %s", text)
-	}
+	text := failingDisk(t, strace, path, "40+")
 	var acknowledged int
 	if n, scanErr := fmt.Sscanf(text, "acknowledged %d, then all of it ended", &acknowledged); n != 1 {
-		t.Fatalf("the child says %q (%v, %v)", text, err, scanErr)
+		t.Fatalf("the child says %q (%v)", text, scanErr)
 	}
 	s = mustOpen(t, Config{Path: path})
 	defer mustClose(t, s)
 	if got := loadOne(t, s, "w1", "a").GetState().GetVersion(); acknowledged < 10 || got < uint64(acknowledged) {
 		t.Errorf("version %d after %d acknowledgements", got, acknowledged)
 	}
+}
+
+// What a process that was killed has left in the log is synced before anybody reads it.
+func TestLogOfTheKilledIsSynced(t *testing.T) {
+	t.Parallel()
+	strace := needsStrace(t)
+	path, killed := filepath.Join(t.TempDir(), "data.db"), filepath.Join(t.TempDir(), "killed.db")
+	s := mustOpen(t, Config{Path: path})
+	defer mustClose(t, s)
+	own(t, s, "w1")
+	copyFile(t, path, killed)
+	if text := failingDisk(t, strace, killed, "1"); !strings.Contains(text, "sync the log") {
+		t.Errorf("the child says %q", text)
+	}
+}
+
+func needsStrace(t *testing.T) string {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("needs strace, which makes the disk fail")
+	}
+	return strace
+}
+
+// failingDisk runs ioChild where those syncs fail of which strace is told, and returns what
+// it says.
+func failingDisk(t *testing.T, strace, path, when string) string {
+	t.Helper()
+	child := exec.Command(strace, "-f", "-qq", "-o", os.DevNull, "-e", "trace=fsync,fdatasync",
+		"-e", "inject=fsync,fdatasync:error=EIO:when="+when, os.Args[0])
+	child.Env = append(os.Environ(), ioVariable+"="+path)
+	out, _ := child.CombinedOutput() // it ends with 1 where it fails, and says why
+	text := string(out)
+	if strings.Contains(text, "Operation not permitted") {
+		t.Skipf("strace may not trace here: %s", text)
+	}
+	return text
 }
 
 // ioVariable makes the test binary the process whose disk fails.

@@ -99,12 +99,16 @@ func Open(config Config) (*Store, error) {
 	return s, nil
 }
 
-// open takes the file's lock, its writer and its readers, in this order.
+// open takes the file's lock, makes durable what is in its log, and opens its writer and
+// its readers, in this order.
 func (s *Store) open(config Config) (err error) {
 	if s.lock, err = claim(config.Path); err != nil {
 		return err
 	}
 	if err := inspect(config.Path); err != nil {
+		return err
+	}
+	if err := syncLog(config.Path); err != nil {
 		return err
 	}
 	if err := s.openWriter(config); err != nil {
