@@ -167,6 +167,14 @@ func EndedWaiting(cause error) *connect.Error {
 	}, verb+" while it waited for the actor")
 }
 
+// EndedJoining is EndedWaiting for a call to a host that has not joined its cluster yet.
+func EndedJoining(cause error) *connect.Error {
+	code, verb := endedBy(cause)
+	return New(code, &francisv1.ErrorDetail{
+		Reason: francisv1.Reason_REASON_DEADLINE, Outcome: nothing, Retryable: true,
+	}, verb+" while it waited for the host to join the cluster; Run does that, and the host's log says what is in its way")
+}
+
 // EndedRunning is the error of a call whose context ended with cause while the
 // method ran: the outcome is unknown.
 func EndedRunning(cause error) *connect.Error {

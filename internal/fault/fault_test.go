@@ -230,6 +230,7 @@ func TestEnded(t *testing.T) {
 		retryable bool
 	}{
 		"deadline while waiting":  {EndedWaiting(context.DeadlineExceeded), connect.CodeDeadlineExceeded, "the deadline passed while it waited for the actor", nothing, true},
+		"deadline while joining":  {EndedJoining(context.DeadlineExceeded), connect.CodeDeadlineExceeded, "the deadline passed while it waited for the host to join the cluster; Run does that, and the host's log says what is in its way", nothing, true},
 		"deadline while running":  {EndedRunning(context.DeadlineExceeded), connect.CodeDeadlineExceeded, "the deadline passed while the method ran", unknown, false},
 		"cancelled while waiting": {EndedWaiting(context.Canceled), connect.CodeCanceled, "the call was cancelled while it waited for the actor", nothing, true},
 		"cancelled while running": {EndedRunning(context.Canceled), connect.CodeCanceled, "the call was cancelled while the method ran", unknown, false},

@@ -203,7 +203,15 @@ func (r *run) wait(step func(context.Context) error) error {
 	}
 	ctx, cancel := r.waiting()
 	defer cancel()
-	return ended(step(ctx))
+	return r.host.unplaced(step(ctx))
+}
+
+// unplaced is what the caller is told when a step failed that finds out where actors live.
+func (h *Host) unplaced(err error) error {
+	if err != nil && fault.Detail(err) == nil && h.cfg.Cluster.Worker() == "" {
+		return fault.EndedJoining(err)
+	}
+	return ended(err)
 }
 
 // waiting is a context for steps outside the queue of an actor. It always ends, and

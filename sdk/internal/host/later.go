@@ -205,7 +205,7 @@ func (h *Host) declared(ctx context.Context, typ string) (*contract.Contract, er
 		return announced, nil
 	}
 	if err := h.cfg.Cluster.AwaitTable(ctx); err != nil {
-		return nil, ended(err)
+		return nil, h.unplaced(err)
 	}
 	if announced := h.cfg.Cluster.Contract(typ); announced != nil {
 		return announced, nil
