@@ -146,6 +146,10 @@ func (r *run) carry(from origin) error {
 	return nil
 }
 
+// longest is the most that a timeout counts for: it is added to times, and the sum must be
+// one.
+const longest = 100 * 365 * 24 * time.Hour
+
 // bound gives r its deadline: the one the caller asked for, else the contract's,
 // and inside a turn always one. A deadline of the context holds as well.
 func (r *run) bound(from origin, timeout time.Duration) {
@@ -153,7 +157,7 @@ func (r *run) bound(from origin, timeout time.Duration) {
 		timeout = r.missing(from)
 	}
 	if timeout > 0 {
-		r.due = r.host.deadlines.Now() + timeout
+		r.due = r.host.deadlines.Now() + min(timeout, longest)
 	}
 	if from.due > 0 && (r.due == 0 || from.due < r.due) {
 		r.due = from.due
