@@ -209,8 +209,8 @@ func TestOptions(t *testing.T) {
 			"local: secret of the cluster: unusable secret: the secret has 21 bytes, less than 32, and 10.0.0.7:7571 can be reached from other machines; make a good one with `runtime gen-key`",
 		},
 		"too wide limits": {[]Option{WithMemory(), WithLimits(sdk.Limits{Message: 1 << 30})}, "local: the limit Message is 1073741824; it must be between 1024 and 4194304"},
-		"bad lease": {[]Option{WithMemory(), WithLease(time.Second)}, "local: lease is 1s; it must be between 2s and 1m0s"},
-		"bad grace": {[]Option{WithMemory(), WithShutdownGracePeriod(-1)}, "local: the shutdown grace is -1ns; it cannot be negative"},
+		"bad lease":       {[]Option{WithMemory(), WithLease(time.Second)}, "local: lease is 1s; it must be between 2s and 1m0s"},
+		"bad grace":       {[]Option{WithMemory(), WithShutdownGracePeriod(-1)}, "local: the shutdown grace is -1ns; it cannot be negative"},
 	} {
 		_, err := NewHost(test.opts...)
 		if err == nil && test.want != "" || err != nil && err.Error() != test.want {
