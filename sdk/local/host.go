@@ -59,7 +59,7 @@ func NewHost(opts ...Option) (*Host, error) {
 		return nil, fmt.Errorf("local: %w", err)
 	}
 	h := &Host{cfg: cfg}
-	h.worker, err = worker.New(worker.Config{Settings: cfg.Settings, Join: h.join})
+	h.worker, err = worker.New(worker.Config{Settings: cfg.Settings, Join: h.join, Clock: cfg.clock()})
 	if err != nil {
 		return nil, fmt.Errorf("local: %w", err)
 	}

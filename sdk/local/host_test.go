@@ -219,6 +219,24 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// Only where another process can take the actors over, the lease goes on in a suspend.
+func TestClockOfTheLease(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		opts      []Option
+		monotonic bool
+	}{
+		"memory":     {[]Option{WithMemory()}, true},
+		"a file":     {[]Option{WithSQLite("data.db")}, true},
+		"a database": {[]Option{WithPostgreSQL("host=db")}, false},
+	} {
+		cfg, err := newConfig(test.opts)
+		if err != nil || (cfg.clock() != nil) != test.monotonic {
+			t.Errorf("%s: a clock of its own: %v, want %v (%v)", name, cfg.clock() != nil, test.monotonic, err)
+		}
+	}
+}
+
 // A host that cannot begin fails the calls that wait for it, and those that come.
 func TestHostThatCannotBegin(t *testing.T) {
 	t.Parallel()

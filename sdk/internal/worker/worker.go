@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/francis-actors/francis/internal/boottime"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 	"github.com/francis-actors/francis/sdk/internal/gateway"
 	"github.com/francis-actors/francis/sdk/internal/host"
@@ -25,6 +26,8 @@ type Config struct {
 	Client bool
 	// Join makes the worker a member of its cluster, with a new id.
 	Join func(ctx context.Context) (*member.Membership, error)
+	// Clock counts the lease. Default: as a member has it.
+	Clock boottime.Clock
 }
 
 // Worker is a worker. Its methods may be called concurrently.
@@ -42,7 +45,7 @@ type Worker struct {
 // New returns a worker that has not joined yet.
 func New(cfg Config) (*Worker, error) {
 	w := &Worker{cfg: cfg}
-	w.Member = member.New(member.Config{Client: cfg.Client, Join: cfg.Join, Announce: w.announcement, Logger: cfg.Logger})
+	w.Member = member.New(member.Config{Client: cfg.Client, Join: cfg.Join, Announce: w.announcement, Logger: cfg.Logger, Clock: cfg.Clock})
 	var err error
 	w.Host, err = host.New(host.Config{Cluster: w.Member, Logger: cfg.Logger, ShutdownGrace: cfg.Grace, Limits: cfg.Limits})
 	if err != nil {
