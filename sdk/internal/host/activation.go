@@ -56,13 +56,13 @@ type activation struct {
 	// lent is true once a turn has had the live state: from then on it may change
 	// in any turn.
 	lent bool
-	// life is that of the state, guarded by the lock of the slot.
-	life life
 	// crowded is true while so much has accumulated that the next turn has to wait.
 	crowded atomic.Bool
 	// away counts the callers who have been answered and do not run yet. While there are
 	// any, the next record is not sent: many callers call again at once.
 	away atomic.Int32
+	// life is that of the state, guarded by the lock of the slot.
+	life *life
 	// base is the identity of the last record that is durable, and sequence counts the
 	// records that were sent. Both are guarded by the lock of the slot.
 	base     identity
@@ -116,7 +116,7 @@ func (a *activation) load(ctx context.Context, r *run) error {
 	a.version.Store(res.GetState().GetVersion())
 	a.knows(res.GetKeys())
 	if left := res.GetState().GetExpiresIn(); left != nil {
-		a.life = life{asked, left.AsDuration()}
+		a.life = &life{asked, left.AsDuration()}
 	}
 	if a.slot.table.typ.StateType == nil || r.deletes() {
 		return nil
