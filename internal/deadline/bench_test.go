@@ -17,7 +17,6 @@ func BenchmarkSetStop(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("queue/others=%d", others), func(b *testing.B) {
 			queue := NewQueue()
-			defer queue.Close()
 			for i := range others {
 				queue.Set(&Entry{}, nobody{}, time.Hour+time.Duration(i))
 			}

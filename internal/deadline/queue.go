@@ -77,26 +77,6 @@ func (q *Queue) Stop(e *Entry) bool {
 	return true
 }
 
-// Close forgets every entry. Nobody may set an entry any more; a Stop that comes
-// late finds it gone.
-func (q *Queue) Close() {
-	for i := range q.stripes {
-		q.stripes[i].close()
-	}
-}
-
-func (s *stripe) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.heap {
-		e.place, e.sleeper = 0, nil
-	}
-	s.heap = nil
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-}
-
 // arm makes the timer fire no later than the first entry is due. A timer that
 // fires too early, because that entry was stopped, only looks again.
 func (s *stripe) arm() {

@@ -213,35 +213,6 @@ func TestSetAndStopWhileWaking(t *testing.T) {
 	})
 }
 
-func TestClose(t *testing.T) {
-	inBubble(t, func(b bed) {
-		var sleepers []*sleeper
-		for i := range 100 {
-			sleepers = append(sleepers, b.set(time.Duration(i+1)*time.Second))
-		}
-		time.Sleep(50 * time.Second)
-		synctest.Wait()
-		b.queue.Close()
-		time.Sleep(time.Hour)
-		for i, s := range sleepers {
-			if i < 50 {
-				b.wantWoken(s, time.Duration(i+1)*time.Second)
-				continue
-			}
-			b.wantWoken(s)
-			// A caller whose answer came while the host closed stops its entry late.
-			if b.queue.Stop(&s.Entry) {
-				b.Error("an entry was stopped after Close had forgotten it")
-			}
-		}
-		b.queue.Close()
-	})
-}
-
-func TestCloseOfAnUnusedQueue(t *testing.T) {
-	inBubble(t, func(b bed) { b.queue.Close() })
-}
-
 // Many entries at random times, many of them stopped at random times: whoever was
 // not stopped is woken once, at its time.
 func TestManyEntries(t *testing.T) {
@@ -284,7 +255,6 @@ func TestStoppedOrWoken(t *testing.T) {
 	t.Parallel()
 	const callers, rounds = 8, 2000
 	queue := NewQueue()
-	defer queue.Close()
 	var stopped atomic.Int32
 	var calls sync.WaitGroup
 	for caller := range callers {

@@ -39,7 +39,6 @@ func (h *Host) Drain(grace time.Duration) error {
 		}
 	}
 	h.stop()
-	h.deadlines.Close()
 	h.pool.release()
 	h.pool.wait()
 	return nil

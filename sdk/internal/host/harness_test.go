@@ -18,6 +18,7 @@ import (
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/internal/core/contract"
 	"github.com/francis-actors/francis/internal/core/placement"
+	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/link"
 	"github.com/francis-actors/francis/sdk"
 	"github.com/francis-actors/francis/sdk/internal/host"
@@ -38,10 +39,12 @@ type cluster struct {
 	commit  func() (*runtimev1.CommitResponse_Result, error)
 	change  func() (runtimev1.ChangeResponse_Result, error)
 
-	mu      sync.Mutex
-	owner   string
-	epoch   uint64
-	lapsed  bool
+	mu     sync.Mutex
+	owner  string
+	epoch  uint64
+	lapsed bool
+	// silent is true while other workers do not answer.
+	silent  bool
 	changed chan struct{}
 	// others told.
 	forwarded []string
@@ -142,6 +145,9 @@ func (c *cluster) Forward(ctx context.Context, worker string, req *peerv1.Invoke
 	c.mu.Lock()
 	c.forwarded = append(c.forwarded, worker)
 	c.mu.Unlock()
+	if err := c.until(ctx, func() bool { return !c.silent }); err != nil {
+		return nil, fault.LinkLost(err)
+	}
 	return c.forward(worker, req)
 }
 
