@@ -482,3 +482,14 @@ func TestFullQueueTellsItsPace(t *testing.T) {
 		}
 	})
 }
+
+// The turn whose reply its caller cannot read may have been committed.
+func TestUnreadableReplyIsAnUnknownOutcome(t *testing.T) {
+	run(t, func(b *bed) {
+		b.forward = func(string, *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+			return &peerv1.InvokeResponse{Reply: []byte{0xff}}, nil
+		}
+		b.move(there)
+		wantError(t, b.add(&behaviourv1.AddRequest{In: 1}), connect.CodeInternal, sdk.OutcomeUnknown, false)
+	})
+}

@@ -482,7 +482,7 @@ func decodeReply(call *actor.Call, reply []byte) (answer, error) {
 	}
 	message := call.Reply.ProtoReflect().New().Interface()
 	if err := proto.Unmarshal(reply, message); err != nil {
-		return answer{}, fault.Malformed(connect.CodeInternal, "the reply of "+call.Procedure+" cannot be decoded; generate the code of caller and actor from one contract")
+		return answer{}, fault.WrongReply("the reply of " + call.Procedure + " cannot be decoded; generate the code of caller and actor from one contract")
 	}
 	return answer{reply: message}, nil
 }
