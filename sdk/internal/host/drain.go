@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/francis-actors/francis/internal/fault"
 )
 
 // abortWait is how long a shutdown waits for turns whose context it has cancelled.
@@ -73,6 +75,28 @@ func (h *Host) abort() {
 	for _, s := range append(slots, h.slots()...) {
 		s.abort()
 	}
+}
+
+// attended is ctx, but ends with the host, at the latest: for steps that the host waits for
+// when it stops.
+func (h *Host) attended(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(h.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// pass waits while the worker's lease has lapsed, until ctx ends or the host does.
+func (h *Host) pass(ctx context.Context) error {
+	ctx, cancel := h.attended(ctx)
+	defer cancel()
+	err := h.cfg.Cluster.Pass(ctx)
+	if err != nil && h.ctx.Err() != nil {
+		return fault.ShuttingDown()
+	}
+	return err
 }
 
 func (h *Host) slots() []*slot {

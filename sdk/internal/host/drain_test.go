@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"connectrpc.com/connect/v2"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
+	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/behaviour"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/sdk"
@@ -64,42 +67,21 @@ func TestDeadlinesOutliveTheHost(t *testing.T) {
 	})
 }
 
-// Whoever waits for the lease when the host stops is told so: its answer may not leave, and
-// the host waits for nobody after its grace.
+// A view that has ended while the lease had lapsed is answered when the host stops, and not
+// only when its own time is over: the host waits for it.
 func TestDrainBehindALapse(t *testing.T) {
-	for name, call := range map[string]func(b *bed) <-chan outcome{
-		"a view that has ended": func(b *bed) <-chan outcome {
-			done := b.read(&behaviourv1.Script{Wait: "gate"})
-			b.lapse()
-			b.probes.Open("gate")
-			synctest.Wait()
-			return done
-		},
-		"a call that has not begun": func(b *bed) <-chan outcome {
-			b.lapse()
-			return b.add(&behaviourv1.AddRequest{In: 1})
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			run(t, func(b *bed) {
-				done := call(b)
-				began := time.Now()
-				b.drain(time.Second)
-				if took := time.Since(began); took > 3*time.Second {
-					t.Errorf("the host had a second to stop, and took %v", took)
-				}
-				synctest.Wait()
-				if len(done) == 0 {
-					t.Fatal("the call is told nothing")
-				}
-				wantError(t, done, connect.CodeUnavailable, sdk.OutcomeNothingHappened, true)
-			})
-		})
-	}
+	run(t, func(b *bed) {
+		done := b.read(&behaviourv1.Script{Wait: "gate"})
+		b.lapse()
+		b.probes.Open("gate")
+		synctest.Wait()
+		b.drainWithin(time.Second)
+		wantError(t, done, connect.CodeUnavailable, sdk.OutcomeNothingHappened, true)
+	})
 }
 
-// A call of another worker that only wants an actor in memory waits for the lease before it
-// is told that there is none.
+// The same holds for a call of another worker that is only for an actor in memory, and waits
+// for the lease before it is told that there is none.
 func TestDrainWhileAnAbsenceIsConfirmed(t *testing.T) {
 	run(t, func(b *bed) {
 		b.lapse()
@@ -108,13 +90,45 @@ func TestDrainWhileAnAbsenceIsConfirmed(t *testing.T) {
 		req.OnlyIfActive, req.TimeoutNanos = true, int64(time.Hour)
 		b.host.Serve(forwardedCall{b.t.Context(), func(_ *peerv1.InvokeResponse, err error) { told <- err }}, req)
 		synctest.Wait()
-		began := time.Now()
-		b.drain(time.Second)
-		if took := time.Since(began); took > 3*time.Second {
-			t.Errorf("the host had a second to stop, and took %v", took)
-		}
+		b.drainWithin(time.Second)
 		if err := <-told; connect.CodeOf(err) != connect.CodeUnavailable {
 			t.Errorf("the call was told %v", err)
 		}
 	})
+}
+
+// A turn whose method has returned, and whose actor has to be read before it can be
+// committed, does not outlive the grace.
+func TestDrainWhileATurnIsCommitted(t *testing.T) {
+	register := func(b *bed) error {
+		return errors.Join(
+			behaviourv1francis.RegisterProbeActor(b.host, b.probes.New),
+			behaviourv1francis.RegisterRelayActor(b.host, behaviour.NewRelay))
+	}
+	runWith(t, register, func(b *bed) {
+		b.load = func(ctx context.Context) (*runtimev1.LoadResponse_Result, error) {
+			<-ctx.Done() // as of a runtime that is away
+			return nil, ctx.Err()
+		}
+		done := inBackground(func() (int64, error) {
+			_, err := behaviourv1francis.NewRelayActorProxy(b.host.Service(), "relay1").Send(context.Background(),
+				&behaviourv1.SendRequest{Probe: "id1", Later: true}, sdk.WithoutRetries())
+			return 0, err
+		})
+		b.drainWithin(time.Second)
+		if got := <-done; got.err == nil || sdk.OutcomeOf(got.err) != sdk.OutcomeNothingHappened {
+			t.Errorf("the call was told %v", got.err)
+		}
+	})
+}
+
+// drainWithin ends the host, and checks that it took hardly longer than its grace.
+func (b *bed) drainWithin(grace time.Duration) {
+	b.t.Helper()
+	began := time.Now()
+	b.drain(grace)
+	if took := time.Since(began); took > grace+time.Second {
+		b.t.Errorf("the host had %v to stop, and took %v", grace, took)
+	}
+	synctest.Wait()
 }

@@ -34,7 +34,7 @@ func (a absence) execute() job {
 func (r *run) home() error {
 	cluster := r.host.cfg.Cluster
 	if !r.active() {
-		if err := r.wait(cluster.Pass); err != nil {
+		if err := r.wait(r.host.pass); err != nil {
 			return err
 		}
 	}

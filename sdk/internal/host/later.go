@@ -350,8 +350,10 @@ func (r *run) commits() (bool, error) {
 	if l == nil || l.delivery == nil && !r.staged(l) {
 		return false, nil
 	}
-	ctx, cancel := r.waiting()
+	ctx, cancel := r.waiting() // that of the turn is over
 	defer cancel()
+	ctx, release := r.host.attended(ctx)
+	defer release()
 	return true, r.activation.learn(ctx, r)
 }
 

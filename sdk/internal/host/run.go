@@ -476,7 +476,7 @@ func (c confirming) execute() job {
 	r := c.run
 	ctx, cancel := r.waiting()
 	defer cancel()
-	if err := r.host.cfg.Cluster.Pass(ctx); err != nil && r.owns(r.activation) {
+	if err := r.host.pass(ctx); err != nil && r.owns(r.activation) {
 		r.fail(ended(err))
 	} else {
 		r.confirmed()
