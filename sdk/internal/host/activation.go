@@ -238,13 +238,20 @@ func (a *activation) deactivate(ctx context.Context) {
 	a.hooks = nil
 }
 
+// runHook calls a hook on a goroutine of its own, which it may end (runtime.Goexit): the
+// end of the activation goes on.
 func (a *activation) runHook(ctx context.Context, hook func(context.Context)) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			a.Log().Error("an OnDeactivate hook panicked", "panic", cause, "stack", string(debug.Stack()))
-		}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if cause := recover(); cause != nil {
+				a.Log().Error("an OnDeactivate hook panicked", "panic", cause, "stack", string(debug.Stack()))
+			}
+		}()
+		hook(ctx)
 	}()
-	hook(ctx)
+	<-done
 }
 
 // ID, Version, State, OnDeactivate and Log are what the constructor sees.

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,6 +212,28 @@ func TestTurnHalts(t *testing.T) {
 		wantSum(t, b.add(&behaviourv1.AddRequest{In: 1}), 1) // the fake cluster stores nothing
 		if b.probes.Constructed("id1") != 2 || b.probes.Ended("id1") != 1 {
 			t.Error("the turn did not end its activation")
+		}
+	})
+}
+
+// A hook that ends its goroutine, as a failing test does, ends neither the hooks before it
+// nor the actor for ever.
+func TestHookThatEndsItsGoroutine(t *testing.T) {
+	var ended int
+	register := func(b *bed) error {
+		return behaviourv1francis.RegisterProbeActor(b.host, func(ctx context.Context, activation *behaviourv1francis.ProbeActorActivation) (behaviourv1francis.ProbeActor, error) {
+			activation.OnDeactivate(func(context.Context) { ended++ })
+			activation.OnDeactivate(func(context.Context) { runtime.Goexit() })
+			return b.probes.New(ctx, activation)
+		})
+	}
+	runWith(t, register, func(b *bed) {
+		wantSum(t, b.add(&behaviourv1.AddRequest{In: 1}), 1)
+		wantSum(t, b.halt(b.t.Context()), 0)
+		wantSum(t, b.add(&behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Halt: true}}), 1)
+		wantSum(t, b.add(&behaviourv1.AddRequest{In: 1}), 1)
+		if ended != 2 {
+			t.Errorf("the other hook ran %d times at the end of two activations", ended)
 		}
 	})
 }
