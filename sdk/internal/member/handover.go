@@ -85,7 +85,7 @@ func (s *session) leave() {
 // refuses what comes late. It reports whether the runtime has taken them.
 func (m *Member) release(s *session, keys []shardKey, grace time.Duration) bool {
 	ends := time.Now().Add(grace)
-	entries := m.entries(keys)
+	entries := s.entries(keys)
 	m.empty(s, keys, grace)
 	m.disown(entries)
 	for _, key := range keys {
@@ -103,10 +103,13 @@ func (m *Member) release(s *session, keys []shardKey, grace time.Duration) bool 
 	return fate == taken
 }
 
-func (m *Member) entries(keys []shardKey) []*runtimev1.Shard {
-	entries := make([]*runtimev1.Shard, len(keys))
-	for i, key := range keys {
-		entries[i] = m.Entry(key.typ, key.shard)
+// entries are those of the shards that are still this worker's.
+func (s *session) entries(keys []shardKey) []*runtimev1.Shard {
+	entries := make([]*runtimev1.Shard, 0, len(keys))
+	for _, key := range keys {
+		if entry := s.member.Entry(key.typ, key.shard); entry.GetWorker() == s.membership.Worker {
+			entries = append(entries, entry)
+		}
 	}
 	return entries
 }

@@ -426,6 +426,22 @@ func TestHandOverWhoseAnswerIsLate(t *testing.T) {
 	})
 }
 
+// A shard that has moved between the decision to release it and the release is another
+// worker's: its calls go there.
+func TestReleaseOfAShardThatHasMoved(t *testing.T) {
+	run(t, func(b *bed) {
+		b.give("other", "")
+		synctest.Wait()
+		if !b.member.release(b.member.session.Load(), []shardKey{{"probe", theShard}}, time.Second) {
+			t.Error("a release of nothing was not taken")
+		}
+		b.wantLog(t, "announce w1")
+		if entry := b.member.Entry("probe", theShard); entry.GetWorker() != "other" {
+			t.Errorf("to this worker the shard is %q's", entry.GetWorker())
+		}
+	})
+}
+
 func TestDrain(t *testing.T) {
 	run(t, func(b *bed) {
 		running := b.add(&behaviourv1.AddRequest{In: 1, Script: &behaviourv1.Script{Wait: "gate"}})
