@@ -112,16 +112,23 @@ func (a *activation) load(ctx context.Context, r *run) error {
 		return fault.StateDamaged(r.name())
 	}
 	a.loaded = true
-	a.base = identityOf(res.GetState().GetIdentity())
 	a.version.Store(res.GetState().GetVersion())
 	a.knows(res.GetKeys())
-	if left := res.GetState().GetExpiresIn(); left != nil {
-		a.life = &life{asked, left.AsDuration()}
-	}
+	a.found(res.GetState(), asked)
 	if a.slot.table.typ.StateType == nil || r.deletes() {
 		return nil
 	}
 	return a.decode(r, res.GetState())
+}
+
+// found takes over what is stored beside the state, which was asked for at that time.
+func (a *activation) found(stored *runtimev1.State, asked boottime.Moment) {
+	a.slot.mu.Lock()
+	defer a.slot.mu.Unlock()
+	a.base = identityOf(stored.GetIdentity())
+	if left := stored.GetExpiresIn(); left != nil {
+		a.life = &life{asked, left.AsDuration()}
+	}
 }
 
 // decode takes over the state that was loaded.

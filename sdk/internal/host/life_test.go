@@ -2,6 +2,8 @@ package host_test
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	"github.com/francis-actors/francis/internal/behaviour"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/sdk"
@@ -124,5 +127,36 @@ func TestDeletionHasNoLife(t *testing.T) {
 		if r := b.records[0]; !r.GetDeletes() || r.GetStateTtl() != nil {
 			t.Errorf("the record is %v", r)
 		}
+	})
+}
+
+// An actor without state is read by the first turn that needs its keys, while others come.
+// What is stored may have an end, from when its type had a state. For the race detector.
+func TestLifeIsLearntWhileOthersCome(t *testing.T) {
+	register := func(b *bed) error {
+		return errors.Join(
+			behaviourv1francis.RegisterProbeActor(b.host, b.probes.New),
+			behaviourv1francis.RegisterRelayActor(b.host, behaviour.NewRelay))
+	}
+	runWith(t, register, func(b *bed) {
+		send := func(opts ...sdk.CallOption) {
+			_, err := behaviourv1francis.NewRelayActorProxy(b.host.Service(), "1").Send(context.Background(), &behaviourv1.SendRequest{Probe: "id1", In: 1}, opts...)
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		send() // which loads the probe
+		var others sync.WaitGroup
+		b.load = func(context.Context) (*runtimev1.LoadResponse_Result, error) {
+			others.Go(func() { send() })
+			time.Sleep(time.Millisecond) // it has come by now, and nothing orders it before the answer
+			return &runtimev1.LoadResponse_Result{
+				Verdict: runtimev1.Verdict_VERDICT_APPLIED,
+				State:   &runtimev1.State{Identity: &runtimev1.Identity{Activation: 1, Sequence: 1}, ExpiresIn: durationpb.New(time.Hour)},
+			}, nil
+		}
+		send(sdk.WithIdempotencyKey("k"))
+		b.load = newCluster().load
+		others.Wait()
 	})
 }
