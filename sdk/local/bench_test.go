@@ -11,6 +11,7 @@ import (
 
 	myactorv1 "github.com/francis-actors/francis/examples/gen/myactor/v1"
 	"github.com/francis-actors/francis/examples/gen/myactor/v1/myactorv1francis"
+	"github.com/francis-actors/francis/sdk"
 )
 
 // BenchmarkHotActor adds to one actor from several callers at a time. A round is a record
@@ -23,7 +24,7 @@ func BenchmarkHotActor(b *testing.B) {
 }
 
 func benchmarkHotActor(b *testing.B, callers int) {
-	hot := startHot(b)
+	hot := myactorv1francis.NewMyActorProxy(startHot(b), "id1")
 	var calls sync.WaitGroup
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -48,8 +49,40 @@ func benchmarkHotActor(b *testing.B, callers int) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/records, "µs/record")
 }
 
-// startHot is an actor of a host on SQLite.
-func startHot(b *testing.B) myactorv1francis.MyActorProxy {
+// BenchmarkManyActors adds to 1,000 actors in turn, from several callers at a time.
+func BenchmarkManyActors(b *testing.B) {
+	for _, callers := range []int{64, 256} {
+		b.Run("callers="+strconv.Itoa(callers), func(b *testing.B) { benchmarkManyActors(b, callers) })
+	}
+}
+
+func benchmarkManyActors(b *testing.B, callers int) {
+	service := startHot(b)
+	many := make([]myactorv1francis.MyActorProxy, 1000)
+	for n := range many {
+		many[n] = myactorv1francis.NewMyActorProxy(service, "actor-"+strconv.Itoa(n))
+		if _, err := many[n].Get(context.Background(), &myactorv1.GetRequest{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var calls sync.WaitGroup
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := range callers {
+		calls.Go(func() {
+			for i := n; i < b.N; i += callers {
+				if _, err := many[i%len(many)].Increment(context.Background(), &myactorv1.IncrementRequest{In: 1}); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	calls.Wait()
+}
+
+// startHot is the service of a host on SQLite.
+func startHot(b *testing.B) sdk.Caller {
 	b.Helper()
 	h, err := NewHost(WithLogger(quiet), WithSQLite(filepath.Join(b.TempDir(), "data.db")))
 	if err != nil {
@@ -68,7 +101,7 @@ func startHot(b *testing.B) myactorv1francis.MyActorProxy {
 		}
 	})
 	<-h.Ready()
-	return myactorv1francis.NewMyActorProxy(h.Service(), "id1")
+	return h.Service()
 }
 
 // hot is a counter that tells how many records it took instead of what it has counted.
