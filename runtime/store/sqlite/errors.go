@@ -16,8 +16,8 @@ var errDisk = errors.New("the disk answered with an error")
 
 // refine adds what an error of SQLite means to us.
 func refine(err error) error {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
 		return err
 	}
 	if meaning := meaningOf(e.Code()); meaning != nil {
