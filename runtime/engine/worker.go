@@ -22,7 +22,8 @@ const watchPatience = 30 * time.Second
 // Worker is the runtime as one worker sees it: every request is made in the
 // worker's name. It is both the handler and the client of WorkerService, so a host
 // in the same process uses it as it is. Its methods may be called concurrently.
-// Messages that it is given or returns are shared and must not be changed.
+// Messages that it is given or returns are shared and must not be changed; records that
+// have been answered are the caller's again (see [store.Records]).
 type Worker struct {
 	engine *Engine
 	id     string

@@ -39,6 +39,10 @@ type Records interface {
 	// message leaves the actor without state: only its identity and its keys stay, until
 	// Forget.
 	//
+	// A record that has been answered is the caller's again: a store keeps its data, its keys
+	// and what it does to tasks, which nobody changes, and none of the messages that name its
+	// actor, its fence and its identities.
+	//
 	// After ErrFull nothing was written; after any other error it is unknown, and the
 	// same records sent again tell.
 	Commit(ctx context.Context, worker string, records []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, Moved, error)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
@@ -156,7 +157,7 @@ func (s *solo) commit(record *runtimev1.Record) *runtimev1.CommitResponse_Result
 	}
 	s.actors[keyOf(record.GetActor())] = have
 	have.state = &runtimev1.State{
-		Identity: record.GetIdentity(), Version: have.state.GetVersion() + 1, Message: record.GetMessage(), Data: record.GetData(),
+		Identity: proto.CloneOf(record.GetIdentity()), Version: have.state.GetVersion() + 1, Message: record.GetMessage(), Data: record.GetData(),
 	}
 	have.expires = time.Time{}
 	if ttl := record.GetStateTtl(); ttl != nil {

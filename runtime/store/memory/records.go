@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/runtime/store"
 	"github.com/francis-actors/francis/runtime/store/internal/cluster"
@@ -96,6 +98,7 @@ func (s *Store) after(have row, record *runtimev1.Record) row {
 		state: store.After(record, have.state.GetVersion()+1), keys: have.remember(record, now),
 		expires: store.TimesAfter(record, store.Times{}, now).Expires,
 	}
+	next.state.Identity = proto.CloneOf(record.GetIdentity())
 	if record.GetMessage() == "" {
 		next.emptied = now
 	}

@@ -23,11 +23,11 @@ const (
 	noteEmptied = `REPLACE INTO emptied (type, id, since) VALUES (?, ?, ?)`
 )
 
-// row is an actor, the state that it gets, and its times.
+// row is an actor that gets the state of a record, at a version, and its times.
 type row struct {
-	record *runtimev1.Record
-	state  *runtimev1.State
-	times  store.Times
+	record  *runtimev1.Record
+	version uint64
+	times   store.Times
 	// expired is when its last state would have expired, as in times.
 	expired int64
 }
@@ -68,6 +68,8 @@ func (w *writer) commitAll(g *group) error {
 	if err := w.held.standing(); err != nil {
 		return err
 	}
+	g.rows = w.rows[:0]
+	defer w.keep(g)
 	if err := w.judgeAll(g); err != nil {
 		w.lasts.forget()
 		return w.broken(err)
@@ -82,6 +84,12 @@ func (w *writer) commitAll(g *group) error {
 		g.answers[i].point = w.held.table.Cluster.Point()
 	}
 	return nil
+}
+
+// keep keeps the memory for rows, and forgets what they hold.
+func (w *writer) keep(g *group) {
+	w.rows = g.rows[:0]
+	clear(w.rows[:cap(w.rows)])
 }
 
 // judgeAll answers the calls of a group that have no answer yet.
@@ -142,7 +150,7 @@ func (w *writer) judge(question write, work *tasks.Work, rows []row) ([]*runtime
 			return nil, nil, err
 		}
 		if verdict == runtimev1.Verdict_VERDICT_APPLIED {
-			rows = append(rows, row{record: record, state: store.After(record, after.version), times: after.times, expired: expired})
+			rows = append(rows, row{record: record, version: after.version, times: after.times, expired: expired})
 		}
 		answers[i].Verdict, answers[i].Version = verdict, after.version
 		results[i] = &answers[i]
@@ -163,7 +171,7 @@ func (w *writer) verdict(worker string, record *runtimev1.Record, work *tasks.Wo
 	if err != nil {
 		return 0, last{}, 0, err
 	}
-	verdict := store.Judge(have.identity, record)
+	verdict := store.Judge(have.identity(), record)
 	if verdict == runtimev1.Verdict_VERDICT_APPLIED {
 		if verdict, err = work.Judge(record); err != nil {
 			return 0, last{}, 0, err
@@ -171,7 +179,10 @@ func (w *writer) verdict(worker string, record *runtimev1.Record, work *tasks.Wo
 	}
 	switch verdict {
 	case runtimev1.Verdict_VERDICT_APPLIED:
-		next := last{identity: record.GetIdentity(), version: have.version + 1, times: w.timesAfter(record, have.times)}
+		next := last{
+			activation: record.GetIdentity().GetActivation(), sequence: record.GetIdentity().GetSequence(), version: have.version + 1,
+			times: w.timesAfter(record, have.times),
+		}
 		w.lasts.put(key, next)
 		return verdict, next, have.times.Expires, nil
 	case runtimev1.Verdict_VERDICT_ALREADY_APPLIED:
@@ -201,22 +212,21 @@ func (w *writer) last(key actorKey) (last, error) {
 	}
 	columns := columns{row: found}
 	have := last{
-		identity: &runtimev1.Identity{Activation: columns.uint(), Sequence: columns.uint()},
-		version:  columns.uint(),
-		times:    store.Times{Keyed: int64(columns.uint()), Expires: int64(columns.uint())},
+		activation: columns.uint(), sequence: columns.uint(), version: columns.uint(),
+		times: store.Times{Keyed: int64(columns.uint()), Expires: int64(columns.uint())},
 	}
 	return have, columns.err
 }
 
 // replaceRow writes the state of an actor.
 func (w *writer) replaceRow(r row) error {
-	actor, identity := r.record.GetActor(), r.state.GetIdentity()
-	err := w.replacing(r.state).exec(
-		actor.GetType(), actor.GetId(), int64(identity.GetActivation()), int64(identity.GetSequence()),
-		int64(r.state.GetVersion()), r.times.Keyed, r.times.Expires, int64(store.Checksum(actor, r.state, r.times)),
-		r.state.GetMessage(), blob(r.state.GetData()),
+	actor, state := r.record.GetActor(), store.After(r.record, r.version)
+	err := w.replacing(state).exec(
+		actor.GetType(), actor.GetId(), int64(state.GetIdentity().GetActivation()), int64(state.GetIdentity().GetSequence()),
+		int64(state.GetVersion()), r.times.Keyed, r.times.Expires, int64(store.Checksum(actor, state, r.times)),
+		state.GetMessage(), blob(state.GetData()),
 	)
-	if err == nil && r.state.GetMessage() == "" {
+	if err == nil && state.GetMessage() == "" {
 		err = w.emptied.exec(actor.GetType(), actor.GetId(), w.forgettable(r))
 	}
 	if err == nil {
@@ -260,7 +270,7 @@ func blob(data []byte) []byte {
 func pagesOf(rows []row) int {
 	pages := 0
 	for _, row := range rows {
-		pages += 1 + len(row.state.GetData())/(pageSize/2)
+		pages += 1 + len(row.record.GetData())/(pageSize/2)
 		for _, key := range row.record.GetKeys() {
 			pages += 2 + len(key.GetReply())/(pageSize/2)
 		}

@@ -105,7 +105,7 @@ func (w *writer) expire(find *stmt, d expiringActor) error {
 		return w.unexpiring.exec(d.hour, d.actor.GetType(), d.actor.GetId())
 	}
 	return w.replaceRow(row{
-		record: &runtimev1.Record{Actor: d.actor}, state: store.Emptied(state),
+		record: &runtimev1.Record{Actor: d.actor, Identity: state.GetIdentity()}, version: state.GetVersion(),
 		times: store.Times{Keyed: times.Keyed}, expired: times.Expires,
 	})
 }

@@ -19,9 +19,13 @@ type actorKey struct{ typ, id string }
 
 // last is the last record of an actor. The zero value is that of an actor without.
 type last struct {
-	identity *runtimev1.Identity
-	version  uint64
-	times    store.Times
+	activation, sequence, version uint64
+
+	times store.Times
+}
+
+func (l last) identity() *runtimev1.Identity {
+	return &runtimev1.Identity{Activation: l.activation, Sequence: l.sequence}
 }
 
 func (l *lasts) get(key actorKey) (last, bool) {

@@ -39,6 +39,8 @@ type writer struct {
 
 	lasts lasts
 	log   log
+	// rows is the memory for those of a group.
+	rows []row
 }
 
 func newWriter(c *conn, held *held, config Config) (*writer, error) {
