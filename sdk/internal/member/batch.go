@@ -34,7 +34,8 @@ const inFlight = 4
 // next: batches form by themselves when there is much to do, and nothing waits for
 // a timer when there is little.
 type batcher[Q proto.Message, R any] struct {
-	// send sends a batch and returns an answer for each item.
+	// send sends a batch and returns an answer for each item. Where it fails, somebody may
+	// still look at the items; otherwise nobody does when it has returned.
 	send func(items []Q) ([]R, error)
 	// width is how many batches may be on their way.
 	width int
@@ -42,6 +43,14 @@ type batcher[Q proto.Message, R any] struct {
 	mu      sync.Mutex
 	waiting []item[Q, R]
 	sending int
+	// idle are batches that are not on their way, for their memory.
+	idle []*batch[Q, R]
+}
+
+// batch is what travels together.
+type batch[Q proto.Message, R any] struct {
+	items   []item[Q, R]
+	queries []Q
 }
 
 // sender has something to ask in a batch. [host.Sender] is one. Its methods do not block.
@@ -121,27 +130,48 @@ func (b *batcher[Q, R]) add(from sender[Q, R]) {
 // something come along.
 func (b *batcher[Q, R]) work() {
 	runtime.Gosched()
-	for items := b.take(); len(items) > 0; items = b.take() {
-		queries := make([]Q, len(items))
-		for n, i := range items {
-			queries[n] = i.query
-		}
-		results, err := b.send(queries)
-		for n, i := range items {
-			var res R
-			if err == nil {
-				res = results[n]
-			}
-			i.Answered(res, err)
-		}
+	batch := b.begin()
+	for b.fill(batch) {
+		results, err := b.send(batch.queries)
+		batch.answer(results, err)
 	}
 }
 
-// take removes the next batch from those who wait.
-func (b *batcher[Q, R]) take() []item[Q, R] {
+// answer tells the senders of a batch what they were answered, and leaves it empty.
+func (b *batch[Q, R]) answer(results []R, err error) {
+	for n, i := range b.items {
+		var res R
+		if err == nil {
+			res = results[n]
+		}
+		i.Answered(res, err)
+	}
+	if err != nil {
+		b.queries = nil
+	}
+	clear(b.items)
+	clear(b.queries)
+	b.items, b.queries = b.items[:0], b.queries[:0]
+}
+
+// begin is an empty batch.
+func (b *batcher[Q, R]) begin() *batch[Q, R] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var items []item[Q, R]
+	last := len(b.idle) - 1
+	if last < 0 {
+		return &batch[Q, R]{}
+	}
+	batch := b.idle[last]
+	b.idle = b.idle[:last]
+	return batch
+}
+
+// fill moves who waits into an empty batch, as many as fit, and reports whether there were
+// any. Without, who works for them ends.
+func (b *batcher[Q, R]) fill(batch *batch[Q, R]) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	n, bytes, weight := 0, 0, 0
 	for ; n < len(b.waiting); n++ {
 		i := &b.waiting[n]
@@ -149,16 +179,18 @@ func (b *batcher[Q, R]) take() []item[Q, R] {
 			continue
 		}
 		bytes, weight = bytes+i.size, weight+i.weight
-		if len(items) > 0 && (bytes > maxBatchBytes || weight > maxBatch) {
+		if len(batch.items) > 0 && (bytes > maxBatchBytes || weight > maxBatch) {
 			break
 		}
-		items = append(items, *i)
+		batch.items, batch.queries = append(batch.items, *i), append(batch.queries, i.query)
 	}
 	b.waiting = slices.Delete(b.waiting, 0, n)
-	if len(items) == 0 {
+	if len(batch.items) == 0 {
 		b.sending--
+		b.idle = append(b.idle, batch)
+		return false
 	}
-	return items
+	return true
 }
 
 // leave seals the item, and reports whether there is something to send.
