@@ -13,7 +13,8 @@
 //	Send    when it is
 //
 // and then what became of the record in flight: Applied, Refused or Lost. Each of
-// these returns who may go, and what they are told.
+// these returns who may go, and what they are told. That is good until the next Send, which
+// uses the memory again; the host clears it when it has told them.
 package gate
 
 import (
@@ -128,7 +129,7 @@ func (g *Gate[W]) Send() bool {
 	if !g.Due() {
 		return false
 	}
-	g.flight, g.staged = g.staged, nil
+	g.flight, g.staged = g.staged, g.flight[:0]
 	g.sent, g.changed = true, false
 	g.turns, g.bytes = 0, 0
 	return true
@@ -137,7 +138,7 @@ func (g *Gate[W]) Send() bool {
 // Applied says that the record in flight is durable.
 func (g *Gate[W]) Applied() []Told[W] {
 	told := g.flight
-	g.flight, g.sent = nil, false
+	g.flight, g.sent = told[:0], false
 	return told
 }
 

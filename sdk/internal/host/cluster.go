@@ -34,7 +34,9 @@ type Cluster interface {
 // Sender has a record to be written. Its methods do not block.
 type Sender interface {
 	// Seal returns the record. It is called once, when the record leaves: until then more
-	// turns may find a place in it. It returns nil where there is none any more.
+	// turns may find a place in it. It returns nil where there is none any more. The record
+	// and the messages in it that name actor, fence and identities are the sender's again
+	// when it has been answered without an error.
 	Seal() *runtimev1.Record
 	// Answered is called once after that. The record is repeated until it is answered; it
 	// fails only when that can no longer be: with [ErrUnsent] where the record has

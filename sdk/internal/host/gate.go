@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
@@ -37,8 +38,10 @@ func (r reasons) of(outcome gate.Outcome) error {
 // time, and no output.
 type output struct {
 	gate gate.Gate[waiter]
-	// next accumulates what is to be sent, and flight is on its way; nil for none.
-	next, flight *runtimev1.Record
+	// next accumulates what is to be sent, and flight is on its way; nil for none. They
+	// take turns in records.
+	next, flight *record
+	records      [2]record
 	// asked is true from when the activation has asked for a place for its next record
 	// until that is sealed.
 	asked bool
@@ -61,6 +64,25 @@ func (o *output) follow(w waiter) gate.Verdict {
 	return o.gate.Follow(w)
 }
 
+// outputs are those without anything pending, for activations that have something to say.
+// Many actors change now and then, and each time they need as much memory as a call.
+var outputs = sync.Pool{New: func() any { return &output{} }}
+
+// over gives an output up that has nothing pending.
+func (o *output) over() {
+	o.hurried = false
+	outputs.Put(o)
+}
+
+// record is a record with the messages that every one has.
+type record struct {
+	runtimev1.Record
+
+	actor          runtimev1.Actor
+	fence          runtimev1.Fence
+	base, identity runtimev1.Identity
+}
+
 // identity is that of a record; the zero value is none.
 type identity struct{ activation, sequence uint64 }
 
@@ -68,59 +90,57 @@ func identityOf(i *runtimev1.Identity) identity {
 	return identity{i.GetActivation(), i.GetSequence()}
 }
 
-// newRecord is an empty record of the activation. The messages in it are one piece of
-// memory with it, since every change of an actor needs them; what names the record comes
-// when it is sealed.
-func (a *activation) newRecord() *runtimev1.Record {
-	r := &struct {
-		record runtimev1.Record
-		actor  runtimev1.Actor
-		fence  runtimev1.Fence
-		base   runtimev1.Identity
-	}{}
+// begin begins the next record of the activation; what names it comes when it is sealed.
+// The slot is locked.
+func (a *activation) begin() *record {
+	r := &a.output.records[0]
+	if r == a.output.flight {
+		r = &a.output.records[1]
+	}
 	r.actor.Type, r.actor.Id = a.slot.table.typ.Type, a.slot.id
 	r.fence.Shard, r.fence.Epoch = a.slot.shard, a.epoch
-	r.record.Actor, r.record.Fence, r.record.Base = &r.actor, &r.fence, &r.base
-	r.record.Message, r.record.StateTtl = a.slot.table.stateName(), a.slot.table.ttl
-	return &r.record
+	r.Actor, r.Fence = &r.actor, &r.fence
+	r.Message, r.StateTtl = a.slot.table.stateName(), a.slot.table.ttl
+	return r
 }
 
-// identify gives a record the next identity of the activation, on top of its base. Whoever
-// stores the record may remember the identity for longer than the rest.
-func (a *activation) identify(record *runtimev1.Record) {
+// identify gives a record the next identity of the activation, on top of its base.
+func (a *activation) identify(r *record) {
 	a.sequence++
-	record.Identity = &runtimev1.Identity{Activation: a.number, Sequence: a.sequence}
-	if a.base == (identity{}) {
-		record.Base = nil
-		return
+	r.identity.Activation, r.identity.Sequence = a.number, a.sequence
+	r.Identity = &r.identity
+	if a.base != (identity{}) {
+		r.base.Activation, r.base.Sequence = a.base.activation, a.base.sequence
+		r.Base = &r.base
 	}
-	record.Base.Activation, record.Base.Sequence = a.base.activation, a.base.sequence
 }
 
 // stage lets the turn r wait for the next record, to which it adds what it changed.
 // The slot is locked.
 func (a *activation) stage(r *run) gate.Verdict {
 	if a.output == nil {
-		a.output = &output{}
+		a.output = outputs.Get().(*output)
 	}
 	o := a.output
-	tasks := r.later.Load().size()
-	verdict := o.gate.Stage(r, len(r.change.key.GetReply())+tasks)
+	kept, tasks := len(r.keyed.kept().GetReply()), r.later.Load().size()
+	verdict := o.gate.Stage(r, kept+tasks)
 	if verdict == gate.Broken {
 		return verdict
 	}
 	if o.next == nil {
-		o.next = a.newRecord()
+		o.next = a.begin()
 	}
-	if r.change.deletes {
+	state := a.encoded
+	if r.clears() {
 		a.delete()
+		state = nil
 	} else {
 		a.life = lived(a.slot.table.typ.StateTTL)
 	}
 	a.keep(r)
 	a.tasks(r)
-	a.hold(len(r.change.state) - len(o.next.GetData()) + len(r.change.key.GetReply()) + tasks)
-	o.next.Data = r.change.state
+	a.hold(len(state) - len(o.next.GetData()) + kept + tasks)
+	o.next.Data = state
 	if o.gate.Full() {
 		a.crowded.Store(true)
 	}
@@ -191,7 +211,7 @@ func (a *activation) Seal() *runtimev1.Record {
 	o.sent, o.accumulated = o.accumulated, 0
 	a.crowded.Store(false)
 	a.identify(o.flight)
-	return o.flight
+	return &o.flight.Record
 }
 
 // discard drops what has accumulated.
@@ -216,12 +236,13 @@ func (a *activation) Answered(res *runtimev1.CommitResponse_Result, err error) {
 	a.free()
 	a.away.Add(1) // until all are told
 	var doomed []holder
+	var over *output
 	switch {
 	case a.output.broken():
 		a.discard()
 		doomed = s.doom()
 	case !a.output.gate.Pending():
-		a.output = nil
+		over, a.output = a.output, nil
 	}
 	s.mu.Unlock()
 
@@ -230,6 +251,10 @@ func (a *activation) Answered(res *runtimev1.CommitResponse_Result, err error) {
 	}
 	for _, t := range told {
 		t.Waiter.told(t.Outcome, why)
+	}
+	clear(told) // the gate keeps the memory
+	if over != nil {
+		over.over()
 	}
 	a.back()
 }
@@ -267,6 +292,7 @@ func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]g
 		for _, key := range flight.GetKeys() {
 			delete(a.replies, digestIn(key.GetDigest()))
 		}
+		flight.Reset()
 		return o.gate.Applied(), reasons{}
 	default:
 		return o.gate.Lost(), a.unanswered(answer, err)

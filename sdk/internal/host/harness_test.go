@@ -156,7 +156,7 @@ func (c *cluster) Load(ctx context.Context, _ *runtimev1.LoadRequest_Read) (*run
 }
 
 func (c *cluster) Commit(from host.Sender) {
-	record := from.Seal()
+	record := proto.CloneOf(from.Seal()) // which is the sender's again when it is answered
 	c.mu.Lock()
 	c.records = append(c.records, record)
 	c.mu.Unlock()
@@ -256,9 +256,9 @@ type outcome struct {
 	err error
 }
 
-func (b *bed) add(req *behaviourv1.AddRequest) <-chan outcome {
+func (b *bed) add(req *behaviourv1.AddRequest, opts ...sdk.CallOption) <-chan outcome {
 	return inBackground(func() (int64, error) {
-		res, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Add(context.Background(), req, sdk.WithoutRetries())
+		res, err := behaviourv1francis.NewProbeActorProxy(b.host.Service(), "id1").Add(context.Background(), req, append(opts, sdk.WithoutRetries())...)
 		return res.GetSum(), err
 	})
 }

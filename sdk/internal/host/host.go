@@ -74,6 +74,7 @@ type Host struct {
 	pool      *pool
 	budget    budget
 	held      held
+	wakes     wakes
 	// waiting is how many calls wait outside of the queue of an actor.
 	waiting atomic.Int64
 

@@ -22,6 +22,16 @@ import (
 type keyed struct {
 	name         string
 	key, request keys.Digest
+	// stored is what is kept for repetitions of the call, once it has been made.
+	stored *runtimev1.Key
+}
+
+// kept is what is kept for repetitions of a call; nil for nothing.
+func (k *keyed) kept() *runtimev1.Key {
+	if k == nil {
+		return nil
+	}
+	return k.stored
 }
 
 // keyedBy is nil for a call without a key.
@@ -150,32 +160,33 @@ func (r *run) restored(stored []byte) (answer, error) {
 	return answer{encoded: encoded}, nil
 }
 
-// remember is the reply of a new call with a key as it is kept for repetitions; nil for a
-// call without one.
-func (r *run) remember(reply proto.Message) (*runtimev1.Key, error) {
+// remember keeps the reply of a new call with a key for repetitions.
+func (r *run) remember(reply proto.Message) error {
 	if r.keyed == nil {
-		return nil, nil
+		return nil
 	}
 	encoded := r.reply.encoded
 	if peerv1.Codec(r.codec) != peerv1.Codec_CODEC_PROTO {
 		var err error
 		if encoded, err = proto.Marshal(reply); err != nil {
-			return nil, fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
+			return fault.Malformed(connect.CodeInternal, "the reply of "+r.method.Procedure+" cannot be encoded: "+err.Error())
 		}
 	}
 	if len(encoded) > limit.MaxReplyKept {
-		return nil, fault.TooLarge("the reply of "+r.method.Procedure+", which is kept because the call has an idempotency key,", len(encoded), limit.MaxReplyKept)
+		return fault.TooLarge("the reply of "+r.method.Procedure+", which is kept because the call has an idempotency key,", len(encoded), limit.MaxReplyKept)
 	}
-	return &runtimev1.Key{Digest: r.keyed.key[:], Request: r.keyed.request[:], Reply: encoded}, nil
+	r.keyed.stored = &runtimev1.Key{Digest: r.keyed.key[:], Request: r.keyed.request[:], Reply: encoded}
+	return nil
 }
 
 // keep adds the key of a turn to the next record. The slot is locked.
 func (a *activation) keep(r *run) {
-	if r.change.key == nil {
+	stored := r.keyed.kept()
+	if stored == nil {
 		return
 	}
 	forgotten := a.keys.Add(r.keyed.key, r.keyed.request, a.slot.table.host.deadlines.Now())
-	if !r.change.deletes { // which forgets all others
+	if !r.clears() { // which forgets all others
 		for _, old := range forgotten {
 			a.output.next.Forgotten = append(a.output.next.Forgotten, old[:])
 		}
@@ -183,9 +194,9 @@ func (a *activation) keep(r *run) {
 	if a.replies == nil {
 		a.replies = map[keys.Digest][]byte{}
 	}
-	a.replies[r.keyed.key] = r.change.key.GetReply()
+	a.replies[r.keyed.key] = stored.GetReply()
 	next := a.output.next
-	next.Keys = append(next.Keys, r.change.key)
+	next.Keys = append(next.Keys, stored)
 }
 
 // knows takes over the keys that were loaded.

@@ -357,14 +357,9 @@ func (r *run) commits() (bool, error) {
 	return true, r.activation.learn(ctx, r)
 }
 
-// completes is what a delivery changes whose key shows that it took effect before: it is
-// completed all the same. A call changes nothing then.
-func (r *run) completes() *change {
-	if r.failure != nil || r.handles() == nil {
-		return nil
-	}
-	return &change{state: r.activation.encoded}
-}
+// completes reports whether there is something to commit of a run whose key shows that it
+// took effect before: a delivery is completed all the same, a call changes nothing.
+func (r *run) completes() bool { return r.failure == nil && r.handles() != nil }
 
 // staged reports whether the turn has staged something.
 func (r *run) staged(l *later) bool {

@@ -184,6 +184,33 @@ func TestTurnStages(t *testing.T) {
 	})
 }
 
+// Records use the memory of earlier ones, and carry nothing of them.
+func TestRecordsCarryNothingOfEarlierOnes(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.act = staged(1, 0)
+		first := s.add(&behaviourv1.AddRequest{In: 1}, sdk.WithIdempotencyKey("k"))
+		s.act = nil
+		s.apply()
+		wantSum(t, first, 1)
+		if full := s.record(); len(full.GetKeys()) != 1 || len(full.GetChanges()) != 1 || full.GetBase() != nil {
+			t.Fatalf("the first record is %v", full)
+		}
+		for sequence := uint64(2); sequence < 5; sequence++ { // more than an activation has at a time
+			call := s.call(1)
+			s.apply()
+			wantSum(t, call, int64(sequence))
+			want := &runtimev1.Record{
+				Actor: &runtimev1.Actor{Type: "probe", Id: "id1"}, Fence: s.records[0].GetFence(), Message: "behaviour.v1.ProbeState", Data: []byte{8, byte(sequence)},
+				Base:     &runtimev1.Identity{Activation: s.records[0].GetIdentity().GetActivation(), Sequence: sequence - 1},
+				Identity: &runtimev1.Identity{Activation: s.records[0].GetIdentity().GetActivation(), Sequence: sequence},
+			}
+			if got := s.record(); !proto.Equal(got, want) {
+				t.Errorf("record %d is %v, want %v", sequence, got, want)
+			}
+		}
+	})
+}
+
 // Nothing of a turn that fails is staged.
 func TestFailedTurnStagesNothing(t *testing.T) {
 	onStage(t, func(s *stage) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
-	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/chain"
 	"github.com/francis-actors/francis/internal/core/gate"
@@ -60,6 +60,8 @@ type run struct {
 	ends bool
 	// released is true when the next record waits for the caller to run again.
 	released bool
+	// changed is true for a turn with something to commit.
+	changed bool
 	// waits is true when the reply waits for something after the method has ended.
 	waits bool
 	// revoked is set when the worker lost the shard while the method ran.
@@ -87,11 +89,10 @@ type run struct {
 	activation *activation
 	// keyed is the idempotency key of the call; nil for one without.
 	keyed *keyed
-	// reply and failure are how the method has ended, and change what the turn changed; nil
-	// for nothing. They leave when the gate of the activation lets them.
+	// reply and failure are how the method has ended. They leave when the gate of the
+	// activation lets them.
 	reply   answer
 	failure error
-	change  *change
 	// instead is what the caller is told instead of them; nil for nothing.
 	instead error
 	// own is the state of this view alone, for test kits; others pay for no more than a
@@ -105,15 +106,19 @@ type run struct {
 	wake chan struct{}
 }
 
-// change is what a turn has changed.
-type change struct {
-	// state is the encoded state, and key the reply that is kept for repetitions of the
-	// call; nil without state or key.
-	state []byte
-	key   *runtimev1.Key
-	// deletes is true when the actor is deleted. There is no state then.
-	deletes bool
+// wakes are the channels by which callers are told that their answers are there, one answer
+// after the other. A host has its own, since a channel belongs to the bubble of a test.
+type wakes struct{ free sync.Pool }
+
+func (w *wakes) take() chan struct{} {
+	if wake, ok := w.free.Get().(chan struct{}); ok {
+		return wake
+	}
+	return make(chan struct{}, 1)
 }
+
+// give gives up a channel on which its caller was told: nobody sends on it any more.
+func (w *wakes) give(wake chan struct{}) { w.free.Put(wake) }
 
 // holder is what a queue admits: a run, or the end of an activation. As a job it uses the
 // actor, once it is admitted.
@@ -157,8 +162,9 @@ func (r *run) executeHere() {
 	}
 }
 
-// returned says that the caller, who has the answer, runs again.
+// returned says that the caller, who has been told, runs again.
 func (r *run) returned() {
+	r.host.wakes.give(r.wake)
 	if r.released {
 		r.activation.back()
 	}
@@ -283,7 +289,7 @@ func (r *run) execute() (next job) {
 		if died {
 			r.failure = r.crashed(recover())
 			r.blame(r.failure)
-			r.reply, r.change = answer{}, nil
+			r.reply, r.changed = answer{}, false
 			how = unchanged
 		}
 		if r.activation == nil {
@@ -312,13 +318,13 @@ func (r *run) perform() leaving {
 		return unchanged
 	}
 	if r.repeated() {
-		r.change = r.completes()
+		r.changed = r.completes()
 	} else if r.failure = r.turned(r.method.Run((*turnContext)(r), r.activation.instance, r, r.req)); r.failure != nil {
 		r.blame(r.failure)
-		r.reply, r.change = answer{}, nil
+		r.reply, r.changed = answer{}, false
 		r.activation.rollback()
 	}
-	if r.change != nil {
+	if r.changed {
 		return changed
 	}
 	return unchanged
@@ -401,12 +407,11 @@ func (r *run) turned(reply proto.Message, err error) error {
 	if r.reply, err = r.copyReply(reply); err != nil {
 		return err
 	}
-	key, err := r.remember(reply)
-	if err != nil {
+	if err := r.remember(reply); err != nil {
 		return err
 	}
+	r.changed = more || r.keyed != nil
 	if r.clears() {
-		r.change = &change{key: key, deletes: true}
 		return nil
 	}
 	state, err := r.activation.changed(r)
@@ -415,9 +420,7 @@ func (r *run) turned(reply proto.Message, err error) error {
 	}
 	if state != nil {
 		r.activation.encoded, r.activation.snapshot = state, nil
-	}
-	if state != nil || key != nil || more {
-		r.change = &change{state: r.activation.encoded, key: key}
+		r.changed = true
 	}
 	return nil
 }
@@ -440,7 +443,7 @@ func (r *run) told(outcome gate.Outcome, why reasons) {
 	switch {
 	case outcome != gate.Durable:
 		r.fail(why.of(outcome))
-	case r.change != nil: // the runtime has proven that the actor was this worker's
+	case r.changed: // the runtime has proven that the actor was this worker's
 		r.release()
 	default:
 		r.confirm(r.active())

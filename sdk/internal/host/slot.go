@@ -53,7 +53,7 @@ func (s *slot) arrive(r *run) (verdict turn.Verdict, alive bool) {
 		return verdict, true
 	}
 	if !r.forwarded && (r.ends || verdict == turn.Queued) {
-		r.wake = make(chan struct{}, 1)
+		r.wake = r.host.wakes.take()
 	}
 	if r.due > 0 {
 		s.table.host.deadlines.Set(&r.deadline, r, r.due)
@@ -122,7 +122,7 @@ func (s *slot) depart(r *run, how leaving) (next job) {
 	verdict := s.pass(r, how)
 	r.waits = verdict == gate.Wait || !active && how == unchanged
 	if r.waits && r.wake == nil && !r.forwarded {
-		r.wake = make(chan struct{}, 1)
+		r.wake = r.host.wakes.take()
 	}
 	next = s.leave(&r.ticket)
 	a := s.activation
