@@ -68,6 +68,12 @@ func TooManyChanges(actor string, limit int) *connect.Error {
 		"a turn of "+actor+" changes "+plural(limit, "alarm or job", "alarms and jobs")+" already, which is the most; let a job do the rest")
 }
 
+// TooManyRevivals is the error of a turn that would retry one dead letter too many.
+func TooManyRevivals(actor string, limit int) *connect.Error {
+	return refused(connect.CodeResourceExhausted, francisv1.Reason_REASON_TOO_LARGE,
+		"a turn of "+actor+" retries "+plural(limit, "dead letter", "dead letters")+" already, which is the most; let a job do the rest")
+}
+
 // JobConflict is the error of a call that enqueues a job whose idempotency key belongs to
 // another one, which still waits.
 func JobConflict(actor, procedure string) *connect.Error {

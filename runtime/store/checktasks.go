@@ -13,9 +13,6 @@ func DamagedTask(key TaskKey) *runtimev1.ScheduledTask {
 	return &runtimev1.ScheduledTask{Task: &runtimev1.Task{Key: key.Message()}, Error: ErrDamagedTask.Error()}
 }
 
-// MaxRevived is how many dead letters one call or one record revives.
-const MaxRevived = 16
-
 // MaxListed is how many tasks or actors a list has at most, and Listed how many without a limit.
 const (
 	MaxListed = 1_000
@@ -112,8 +109,8 @@ func checkChanges(changes []*runtimev1.TaskChange) error {
 			revived++
 		}
 	}
-	if revived > MaxRevived {
-		return fmt.Errorf("%d dead letters are to be revived at once; at most %d are allowed", revived, MaxRevived)
+	if revived > limit.MaxRevived {
+		return fmt.Errorf("%d dead letters are to be revived at once; at most %d are allowed", revived, limit.MaxRevived)
 	}
 	return nil
 }

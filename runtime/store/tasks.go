@@ -13,7 +13,7 @@ type Tasks interface {
 	// Change makes changes in order, all of them together with those of other calls in one
 	// transaction, and answers each. One that is not done keeps none from being done. A
 	// change that is not well formed makes the call ErrInvalid, and nothing happens; so do
-	// more than MaxRevived revivals, whose tasks are larger than what asks for them.
+	// more than limit.MaxRevived revivals, whose tasks are larger than what asks for them.
 	//
 	// A set of a task whose timing has no time left is done, and leaves no task. To set an
 	// alarm again replaces it; a job that waits stays as it is: EXISTS, or CONFLICT if its

@@ -45,6 +45,9 @@ const (
 	MaxTaskRequest = 1 << 20
 	// MaxChanges is how many changes of tasks one record or request carries.
 	MaxChanges = 1024
+	// MaxRevived is how many dead letters one record or request revives: their tasks, which
+	// the store writes anew, are larger than what asks for them.
+	MaxRevived = 16
 	// MaxDeleted is how many alarms, jobs and dead letters an actor has together that is
 	// deleted: they go in one transaction, and who commits meanwhile waits for it.
 	MaxDeleted = 10_000

@@ -311,7 +311,7 @@ func taskMalformed(b *bench) {
 	}
 	_, _, err := b.Change(b.Context(), slices.Repeat([]*runtimev1.TaskChange{good}, limit.MaxChanges+1))
 	wantError(b, "too many", err, store.ErrInvalid)
-	_, _, err = b.Change(b.Context(), slices.Repeat([]*runtimev1.TaskChange{revive(job("a", "x"))}, store.MaxRevived+1))
+	_, _, err = b.Change(b.Context(), slices.Repeat([]*runtimev1.TaskChange{revive(job("a", "x"))}, limit.MaxRevived+1))
 	wantError(b, "too many revivals", err, store.ErrInvalid)
 	foreign := record("a", nil, at(1, 1), "x")
 	foreign.Completes = &runtimev1.Completion{Key: alarm("b", "x"), Revision: 1}

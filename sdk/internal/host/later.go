@@ -318,7 +318,11 @@ func (r *run) put(change *runtimev1.TaskChange) (bool, error) {
 		return false, fault.TooManyChanges(r.name(), limit.MaxChanges)
 	case l.bytes+size > gate.MaxBytes:
 		return false, fault.TooLarge("what the turn of "+r.name()+" does to alarms and jobs", l.bytes+size, gate.MaxBytes)
+	case change.GetRevive() != nil && revivals(l.changes) == limit.MaxRevived:
+		return false, fault.TooManyRevivals(r.name(), limit.MaxRevived)
 	case !r.activation.output.fits(len(l.changes)+1, l.bytes+size):
+		return false, nil
+	case change.GetRevive() != nil && !r.activation.output.revives(revivals(l.changes)+1):
 		return false, nil
 	}
 	l.changes = append(l.changes, change)
@@ -339,6 +343,21 @@ func (r *run) staging() *later {
 // fits reports whether the next record takes so many changes of tasks, so large together.
 func (o *output) fits(changes, bytes int) bool {
 	return o == nil || o.next == nil || len(o.next.GetChanges())+changes <= limit.MaxChanges && o.gate.Fits(bytes)
+}
+
+// revives reports whether the next record takes so many revivals of dead letters.
+func (o *output) revives(letters int) bool {
+	return o == nil || o.next == nil || revivals(o.next.GetChanges())+letters <= limit.MaxRevived
+}
+
+// revivals is how many dead letters changes revive.
+func revivals(changes []*runtimev1.TaskChange) (letters int) {
+	for _, change := range changes {
+		if change.GetRevive() != nil {
+			letters++
+		}
+	}
+	return letters
 }
 
 // commits ends what the turn may stage, and reports whether there is something to commit

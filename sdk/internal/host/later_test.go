@@ -262,6 +262,44 @@ func TestStagingIsBounded(t *testing.T) {
 	})
 }
 
+// reviving makes turns revive so many dead letters.
+func reviving(letters int) func(context.Context, actor.Turn, *behaviourv1.AddRequest) error {
+	return func(ctx context.Context, turn actor.Turn, _ *behaviourv1.AddRequest) error {
+		for n := range letters {
+			if err := turn.Change(ctx, &runtimev1.TaskChange{Change: &runtimev1.TaskChange_Revive{Revive: deletion(fmt.Sprint("a", n)).GetDelete()}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// The runtime takes no record that revives more dead letters than limit.MaxRevived, whether
+// one turn does or several that accumulate.
+func TestRevivalsAreBounded(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.act = reviving(limit.MaxRevived + 1)
+		got := <-s.call(1)
+		wantFault(t, got.err, connect.CodeResourceExhausted, francisv1.Reason_REASON_TOO_LARGE)
+		s.wantSent(0)
+
+		s.act = reviving(limit.MaxRevived)
+		first := s.call(1)
+		s.act = reviving(limit.MaxRevived/2 + 1)
+		second, third := s.call(1), s.call(1)
+		for n, done := range []<-chan outcome{first, second, third} {
+			s.wantSent(n + 1)
+			s.apply()
+			wantSum(t, done, int64(n+1))
+		}
+		for _, record := range s.records {
+			if got := len(record.GetChanges()); got > limit.MaxRevived {
+				t.Errorf("a record revives %d dead letters", got)
+			}
+		}
+	})
+}
+
 // What does not fit into the next record waits until that has been sent.
 func TestStagingWaitsForRoom(t *testing.T) {
 	for name, size := range map[string]int{"changes": 0, "bytes": 3 << 10} {

@@ -12,6 +12,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/internal/link"
@@ -203,13 +204,17 @@ func (i *item[Q, R]) leave() bool {
 }
 
 // weightOf is how much of a request an item takes. A change of a task is many small
-// messages, of which a request may have so many only (see package wire).
+// messages, of which a request may have so many only (see package wire), and of revivals
+// the runtime takes no more.
 func weightOf(query proto.Message) int {
-	const ofChange = 2
+	const ofChange, ofRevival = 2, maxBatch / limit.MaxRevived
 	switch query := query.(type) {
 	case *runtimev1.Record:
 		return 1 + ofChange*len(query.GetChanges())
 	case *runtimev1.TaskChange:
+		if query.GetRevive() != nil {
+			return ofRevival
+		}
 		return ofChange
 	default:
 		return 1

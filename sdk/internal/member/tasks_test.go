@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
+	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/core/placement"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/host"
@@ -31,6 +33,8 @@ type inbox struct {
 	onSettle func(attempt int) error
 	onChange func(attempt int) error
 	attempts int
+	// onRequest, when set, sees what each request changes.
+	onRequest func(changes []*runtimev1.TaskChange)
 }
 
 type received struct {
@@ -84,6 +88,9 @@ func (s *seen) Change(ctx context.Context, req *runtimev1.ChangeRequest) (*runti
 		if err := s.inbox.onChange(s.inbox.attempts); err != nil {
 			return nil, err
 		}
+	}
+	if s.inbox.onRequest != nil {
+		s.inbox.onRequest(req.GetChanges())
 	}
 	s.inbox.changes = append(s.inbox.changes, req.GetChanges()...)
 	results := make([]runtimev1.ChangeResponse_Result, len(req.GetChanges()))
@@ -309,6 +316,40 @@ func TestChange(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Changes of many callers travel together, and each request is one that the runtime takes:
+// more dead letters than limit.MaxRevived it revives for nobody.
+func TestRevivalsTravelInTurn(t *testing.T) {
+	run(t, func(b *bed) {
+		most := 0
+		b.inbox.onRequest = func(changes []*runtimev1.TaskChange) {
+			revived := 0
+			for _, change := range changes {
+				if change.GetRevive() != nil {
+					revived++
+				}
+			}
+			most = max(most, revived)
+		}
+		const callers = 5 * limit.MaxRevived
+		var changed sync.WaitGroup
+		for n := range callers {
+			changed.Go(func() {
+				change := &runtimev1.TaskChange{Change: &runtimev1.TaskChange_Revive{Revive: deletion(fmt.Sprint(n)).GetDelete()}}
+				if n%2 == 0 {
+					change = deletion("a")
+				}
+				if result, err := b.member.Change(context.Background(), change); err != nil || result != runtimev1.ChangeResponse_RESULT_DONE {
+					t.Errorf("a change ended with %v, %v", result, err)
+				}
+			})
+		}
+		changed.Wait()
+		if most < 2 || most > limit.MaxRevived {
+			t.Errorf("a request revived %d dead letters; want some, and at most %d", most, limit.MaxRevived)
+		}
+	})
 }
 
 var (
