@@ -62,23 +62,20 @@ func (w *writer) commitGroup(g *group) {
 	}
 }
 
-// commitAll judges all records and writes those that apply. Between the two nobody else
-// can write. Without any there is no transaction.
+// commitAll judges all records and writes those that apply, in one transaction: between the
+// two nobody else can write, and what is read to judge them costs no transaction of its own.
 func (w *writer) commitAll(g *group) error {
 	if err := w.held.standing(); err != nil {
 		return err
 	}
 	g.rows = w.rows[:0]
 	defer w.keep(g)
-	if err := w.judgeAll(g); err != nil {
-		w.lasts.forget()
-		return w.broken(err)
-	}
-	if len(g.rows) > 0 || !g.draft.Empty() {
-		if err := w.transact(w.counted(), func() (int, error) { return w.writeAll(g) }); err != nil {
-			return err
-		}
+	err := w.transact(w.counted(), func() (int, error) { return w.writeAll(g) })
+	switch {
+	case err == nil:
 		w.held.count()
+	case !errors.Is(err, errNothing):
+		return err
 	}
 	for i := range g.answers {
 		g.answers[i].point = w.held.table.Cluster.Point()
@@ -90,6 +87,29 @@ func (w *writer) commitAll(g *group) error {
 func (w *writer) keep(g *group) {
 	w.rows = g.rows[:0]
 	clear(w.rows[:cap(w.rows)])
+}
+
+// writeAll judges and writes what a group brings, inside its transaction. Who has come
+// meanwhile joins: the sync at the end costs the same for one more. It returns about how
+// many pages were written.
+func (w *writer) writeAll(g *group) (pages int, err error) {
+	for more := true; more; more = w.join(g) {
+		if err := w.judgeAll(g); err != nil {
+			return pages, err
+		}
+		for _, row := range g.rows {
+			if err := w.replaceRow(row); err != nil {
+				return pages, err
+			}
+		}
+		pages += pagesOf(g.rows)
+		g.rows = g.rows[:0]
+	}
+	if pages == 0 && g.draft.Empty() {
+		return 0, errNothing
+	}
+	more, err := w.writeTasks(g)
+	return pages + more, err
 }
 
 // judgeAll answers the calls of a group that have no answer yet.
@@ -108,35 +128,17 @@ func (w *writer) judgeAll(g *group) error {
 	return nil
 }
 
-// writeAll writes the rows of a group, inside its transaction. Who has come meanwhile
-// joins: the sync at the end costs the same for one more. It returns about how many pages
-// were written.
-func (w *writer) writeAll(g *group) (pages int, err error) {
-	for more := true; more; more = len(g.rows) > 0 {
-		for _, row := range g.rows {
-			if err := w.replaceRow(row); err != nil {
-				return pages, err
-			}
-		}
-		pages += pagesOf(g.rows)
-		g.rows = g.rows[:0]
-		w.join(g)
-		if err := w.judgeAll(g); err != nil {
-			return pages, err
-		}
-	}
-	more, err := w.writeTasks(g)
-	return pages + more, err
-}
-
-// join lets the calls into a group that wait by now and only carry records.
-func (w *writer) join(g *group) {
+// join lets the calls into a group that wait by now and only carry records, and reports
+// whether there were any.
+func (w *writer) join(g *group) bool {
 	if g.alone {
-		return
+		return false
 	}
-	g.calls = append(g.calls, w.queue.TakeWhile(func(c *writeCall) bool {
+	joined := w.queue.TakeWhile(func(c *writeCall) bool {
 		return c.Gone() == nil && c.Question.commits() && g.size.add(c)
-	})...)
+	})
+	g.calls = append(g.calls, joined...)
+	return len(joined) > 0
 }
 
 // judge answers the records of a call and adds those that apply to rows. What it

@@ -156,8 +156,11 @@ func (s *size) add(c *writeCall) bool {
 	return true
 }
 
+// errNothing is what the body of a transaction returns that had nothing to write.
+var errNothing = errors.New("there is nothing to write")
+
 // transact runs a body in one transaction, which leaves the cluster like that. The body
-// returns about how many pages it wrote.
+// returns about how many pages it wrote; with errNothing there was no transaction.
 func (w *writer) transact(after store.Cluster, body func() (pages int, err error)) error {
 	if err := w.begin.exec(); err != nil {
 		return w.broken(err)
@@ -176,8 +179,11 @@ func (w *writer) transact(after store.Cluster, body func() (pages int, err error
 		failpoint.Reach(failpoint.AfterCommit)
 	}
 	if err != nil {
-		w.lasts.forget()
 		_ = w.rollback.exec() // SQLite may have rolled back already
+		if errors.Is(err, errNothing) {
+			return err
+		}
+		w.lasts.forget()
 		return w.broken(err)
 	}
 	w.branched = true
