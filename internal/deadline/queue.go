@@ -1,5 +1,5 @@
 // Package deadline wakes many things at their times with few timers: a call or an
-// idle actor costs an entry in a heap, never a timer or a goroutine of its own.
+// idle actor costs an entry in a list, never a timer or a goroutine of its own.
 package deadline
 
 import (
@@ -26,16 +26,18 @@ type Queue struct {
 type Entry struct {
 	sleeper Sleeper
 	at      time.Duration
-	// place is the position in the heap, counted from 1; 0 is nowhere.
+	// place is the position in the lane or the heap, counted from 1; 0 is nowhere.
 	place  int32
 	stripe uint8
+	// lane is the number of the lane, counted from 1; 0 is the heap.
+	lane uint8
 }
 
 type stripe struct {
-	queue *Queue
-	mu    sync.Mutex
-	heap  heap
-	timer *time.Timer
+	queue   *Queue
+	mu      sync.Mutex
+	entries order
+	timer   *time.Timer
 	// armed is when the timer fires; 0 while it does not run.
 	armed time.Duration
 }
@@ -60,8 +62,8 @@ func (q *Queue) Set(e *Entry, sleeper Sleeper, at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.sleeper, e.at = sleeper, max(at, 1)
-	s.heap.push(e)
-	s.arm()
+	s.entries.push(e)
+	s.arm(e.at)
 }
 
 // Stop takes e out of the queue, and reports whether it was there: if not, it was
@@ -73,18 +75,18 @@ func (q *Queue) Stop(e *Entry) bool {
 	if e.place == 0 {
 		return false
 	}
-	s.heap.remove(e)
+	s.entries.remove(e)
 	return true
 }
 
-// arm makes the timer fire no later than the first entry is due. A timer that
-// fires too early, because that entry was stopped, only looks again.
-func (s *stripe) arm() {
-	if len(s.heap) == 0 || (s.armed != 0 && s.armed <= s.heap[0].at) {
+// arm makes the timer fire no later than the given time. A timer that fires too early,
+// because the entry that is due then was stopped, only looks again.
+func (s *stripe) arm(at time.Duration) {
+	if s.armed != 0 && s.armed <= at {
 		return
 	}
-	s.armed = s.heap[0].at
-	wait := s.armed - s.queue.Now()
+	s.armed = at
+	wait := at - s.queue.Now()
 	if s.timer == nil {
 		s.timer = time.AfterFunc(wait, s.ring)
 		return
@@ -103,11 +105,14 @@ func (s *stripe) due() []Sleeper {
 	defer s.mu.Unlock()
 	var due []Sleeper
 	now := s.queue.Now()
-	for len(s.heap) > 0 && s.heap[0].at <= now {
-		due = append(due, s.heap[0].sleeper)
-		s.heap.remove(s.heap[0])
+	first := s.entries.first()
+	for ; first != nil && first.at <= now; first = s.entries.first() {
+		due = append(due, first.sleeper)
+		s.entries.remove(first)
 	}
 	s.armed = 0
-	s.arm()
+	if first != nil {
+		s.arm(first.at)
+	}
 	return due
 }

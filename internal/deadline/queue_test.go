@@ -69,8 +69,8 @@ func (b bed) wantAtRest() {
 	for i := range b.queue.stripes {
 		s := &b.queue.stripes[i]
 		s.mu.Lock()
-		if len(s.heap) > 0 || s.armed != 0 {
-			b.Errorf("stripe %d holds %d entries and its timer is armed for %v", i, len(s.heap), s.armed)
+		if first := s.entries.first(); first != nil || s.armed != 0 {
+			b.Errorf("the first entry of stripe %d is %+v, and its timer is armed for %v", i, first, s.armed)
 		}
 		s.mu.Unlock()
 	}
