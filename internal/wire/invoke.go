@@ -222,18 +222,18 @@ func (a Answer) Append(b []byte) []byte {
 	return append(b, release.Extra...)
 }
 
-// ReadAnswer reads the answer to a call. The reply is good for as long as data is.
-func ReadAnswer(data []byte) (*peerv1.InvokeResponse, error) {
-	answer := &peerv1.InvokeResponse{}
+// ReadAnswer reads the answer to a call into res, which is empty. The reply is good for as
+// long as data is.
+func ReadAnswer(data []byte, res *peerv1.InvokeResponse) error {
 	if len(data) == 0 {
-		return answer, nil
+		return nil
 	}
 	field, kind, n := protowire.ConsumeTag(data)
 	if n > 0 && field == answerReply && kind == protowire.BytesType {
 		if reply, size := protowire.ConsumeBytes(data[n:]); n+size == len(data) {
-			answer.Reply = reply
-			return answer, nil
+			res.Reply = reply
+			return nil
 		}
 	}
-	return answer, Unmarshal(data, answer)
+	return Unmarshal(data, res)
 }

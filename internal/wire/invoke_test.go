@@ -60,8 +60,9 @@ func TestAnswersAreProtobuf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := ReadAnswer(data); err != nil || !proto.Equal(got, answer) {
-			t.Errorf("%s: the reader reads %v, %v", name, got, err)
+		var got peerv1.InvokeResponse
+		if err := ReadAnswer(data, &got); err != nil || !proto.Equal(&got, answer) {
+			t.Errorf("%s: the reader reads %v, %v", name, &got, err)
 		}
 	}
 }

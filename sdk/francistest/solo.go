@@ -90,8 +90,8 @@ func (*solo) ActiveForForwarded() bool { return true }
 
 func (*solo) Pass(context.Context) error { return nil }
 
-func (*solo) Forward(context.Context, string, *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
-	return nil, host.ErrUnsent
+func (*solo) Forward(context.Context, string, *peerv1.InvokeRequest, *peerv1.InvokeResponse) error {
+	return host.ErrUnsent
 }
 
 func (s *solo) Load(_ context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error) {

@@ -18,10 +18,11 @@ var ErrUnsent = errors.New("it was not sent")
 type Cluster interface {
 	Lease
 	Directory
-	// Forward sends a call to the worker that hosts the actor. It fails with
-	// [ErrUnsent] where the call has not left, and else with what the other worker
-	// answered or with an error whose outcome is unknown. The request is not kept.
-	Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error)
+	// Forward sends a call to the worker that hosts the actor, and sets res, which is empty,
+	// to its answer. It fails with [ErrUnsent] where the call has not left, and else with
+	// what the other worker answered or with an error whose outcome is unknown. Neither
+	// message is kept.
+	Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest, res *peerv1.InvokeResponse) error
 	// Load reads the state of an actor.
 	Load(ctx context.Context, read *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error)
 	// ListActors lists the actors of a type that have a state.

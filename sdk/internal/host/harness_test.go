@@ -138,17 +138,19 @@ func (c *cluster) Pass(ctx context.Context) error {
 	return c.until(ctx, func() bool { return !c.lapsed })
 }
 
-func (c *cluster) Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+func (c *cluster) Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest, res *peerv1.InvokeResponse) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	c.mu.Lock()
 	c.forwarded = append(c.forwarded, worker)
 	c.mu.Unlock()
 	if err := c.until(ctx, func() bool { return !c.silent }); err != nil {
-		return nil, fault.LinkLost(err)
+		return fault.LinkLost(err)
 	}
-	return c.forward(worker, req)
+	got, err := c.forward(worker, req)
+	proto.Merge(res, got)
+	return err
 }
 
 func (c *cluster) Load(ctx context.Context, _ *runtimev1.LoadRequest_Read) (*runtimev1.LoadResponse_Result, error) {

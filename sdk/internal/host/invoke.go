@@ -54,55 +54,73 @@ type answer struct {
 
 // invoke delivers a call to the actor, wherever it lives.
 func (h *Host) invoke(ctx context.Context, from origin, call *actor.Call) (answer, error) {
-	r, err := h.prepare(ctx, from, call)
-	if err != nil {
+	r, entry := h.address(call)
+	if err := r.prepare(ctx, from, call); err != nil {
 		return answer{}, err
 	}
 	if err := r.known(); err != nil {
 		return answer{}, err
 	}
 	for {
-		entry, err := h.locate(r)
-		if err != nil {
+		var a answer
+		var err error
+		if entry, err = h.locate(r, entry); err != nil {
 			return answer{}, err
 		}
-		var a answer
 		if entry.GetWorker() == h.cfg.Cluster.Worker() {
 			a, err = h.local(r, call)
 		} else {
 			a, err = h.forward(r, call, entry)
 		}
 		if !errors.Is(err, errMoved) {
+			r.discard()
 			return a, err
 		}
-		r = r.again(call)
+		r, entry = r.again(call), h.cfg.Cluster.Entry(r.typ, r.shard)
 	}
 }
 
-// prepare checks a call before anything is touched.
+// address returns a run of a call, and what the table says of where its actor lives. A call
+// that will travel gets a run that was left behind.
+func (h *Host) address(call *actor.Call) (*run, *runtimev1.Shard) {
+	shard := placement.ShardOf(call.ID, placement.Shards)
+	entry := h.cfg.Cluster.Entry(call.Type, shard)
+	if owner := entry.GetWorker(); owner == "" || owner == h.cfg.Cluster.Worker() {
+		return &run{host: h, shard: shard}, entry
+	}
+	r := travellers.Get().(*run)
+	r.host, r.shard = h, shard
+	return r, entry
+}
+
+// prepare returns a run of a call that came from elsewhere, and checks the call.
 func (h *Host) prepare(ctx context.Context, from origin, call *actor.Call) (*run, error) {
+	r := &run{host: h, shard: placement.ShardOf(call.ID, placement.Shards)}
+	return r, r.prepare(ctx, from, call)
+}
+
+// prepare checks a call before anything is touched.
+func (r *run) prepare(ctx context.Context, from origin, call *actor.Call) error {
 	if err := name.CheckID(call.ID); err != nil {
-		return nil, fault.InvalidID(err.Error())
+		return fault.InvalidID(err.Error())
 	}
 	if call.Key != "" {
 		if err := name.CheckKey(call.Key); err != nil {
-			return nil, fault.InvalidKey(err.Error())
+			return fault.InvalidKey(err.Error())
 		}
 	}
-	r := &run{
-		host: h, parent: ctx, typ: call.Type, id: call.ID, caller: from.link, fromView: from.view,
-		onlyActive: call.OnlyIfActive, codec: uint8(call.Codec), //nolint:gosec // another one than there is does not decode the request
-		table: h.types.all()[call.Type], shard: placement.ShardOf(call.ID, placement.Shards), keyed: keyedBy(call.Key),
-	}
+	r.parent, r.typ, r.id, r.caller, r.fromView = ctx, call.Type, call.ID, from.link, from.view
+	r.onlyActive, r.codec = call.OnlyIfActive, uint8(call.Codec) //nolint:gosec // another one than there is does not decode the request
+	r.table, r.keyed = r.host.types.all()[call.Type], keyedBy(call.Key)
 	r.method = r.table.method(call.Procedure)
 	if err := r.follow(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := r.carry(from); err != nil {
-		return nil, err
+		return err
 	}
 	r.bound(from, call.Timeout)
-	return r, nil
+	return nil
 }
 
 // known checks that this worker or another one serves the actor type.
@@ -179,9 +197,9 @@ func (r *run) missing(from origin) time.Duration {
 	return 0
 }
 
-// locate returns the entry of the actor's shard, and waits while it has no owner.
-func (h *Host) locate(r *run) (*runtimev1.Shard, error) {
-	entry := h.cfg.Cluster.Entry(r.typ, r.shard)
+// locate returns the entry of the actor's shard, the given one where that has an owner, and
+// waits while it has none.
+func (h *Host) locate(r *run, entry *runtimev1.Shard) (*runtimev1.Shard, error) {
 	if entry.GetWorker() != "" {
 		return entry, nil
 	}
@@ -376,24 +394,48 @@ func (h *Host) forward(r *run, call *actor.Call, entry *runtimev1.Shard) (answer
 	// The call's context is the run itself: most calls arrive, and pay for no timer.
 	ends, ctx := r.gives(), (*turnContext)(r)
 	h.deadlines.Set(&r.deadline, travelling{r}, ends)
-	defer h.deadlines.Stop(&r.deadline)
+	detach := func() bool { return true }
 	if r.parent.Done() != nil {
-		defer context.AfterFunc(r.parent, func() { r.cancel(r.parent.Err()) })()
+		detach = context.AfterFunc(r.parent, func() { r.cancel(r.parent.Err()) })
 	}
+	defer func() {
+		stopped, detached := h.deadlines.Stop(&r.deadline), detach()
+		r.alone = stopped && detached
+	}()
 	if r.caller != nil { // nobody relies on this worker for a call from outside of turns
 		if err := h.cfg.Cluster.Pass(ctx); err != nil {
 			return answer{}, ended(err)
 		}
 	}
 	letter.req.TimeoutNanos = int64(ends - h.deadlines.Now())
-	res, err := h.cfg.Cluster.Forward(ctx, entry.GetWorker(), &letter.req)
-	if err != nil {
+	if err := h.cfg.Cluster.Forward(ctx, entry.GetWorker(), &letter.req, &letter.res); err != nil {
 		return answer{}, r.unanswered(ctx, call, entry, err)
 	}
-	if res.GetNotOwner() != nil {
+	if letter.res.GetNotOwner() != nil {
 		return answer{}, r.elsewhere(ctx, entry.GetEpoch())
 	}
-	return decodeReply(call, res.GetReply())
+	return decodeReply(call, letter.res.GetReply())
+}
+
+// travellers are the runs of calls that have travelled, which are not in use.
+var travellers = sync.Pool{New: func() any { return &run{} }}
+
+// discard leaves the run of a call that has travelled to another call, if that is safe.
+func (r *run) discard() {
+	if !r.forgotten() {
+		return
+	}
+	s := r.scope.Load()
+	*r = run{}
+	r.scope.Store(s)
+	travellers.Put(r)
+}
+
+// forgotten reports whether the call has travelled, and nobody else can know of the run any
+// more: neither who would end it, nor who would be told.
+func (r *run) forgotten() bool {
+	s := r.scope.Load()
+	return r.alone && (s == nil || s.untouched())
 }
 
 // travelling ends the wait for a call that is under way to another worker.
@@ -433,10 +475,12 @@ func (r *run) unanswered(ctx context.Context, call *actor.Call, entry *runtimev1
 	return errMoved
 }
 
-// letter is a call as it travels to another worker, and the memory for its body.
+// letter is a call as it travels to another worker, with the memory for its body, and the
+// answer.
 type letter struct {
 	req  peerv1.InvokeRequest
 	body []byte
+	res  peerv1.InvokeResponse
 }
 
 // letters are those that are not in use.
@@ -448,6 +492,7 @@ const maxKept = 4 << 10
 // discard gives a letter up when its call has ended.
 func (l *letter) discard() {
 	l.req.Reset()
+	l.res.Reset()
 	if cap(l.body) <= maxKept {
 		letters.Put(l)
 	}

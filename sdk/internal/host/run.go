@@ -64,6 +64,8 @@ type run struct {
 	changed bool
 	// waits is true when the reply waits for something after the method has ended.
 	waits bool
+	// alone is true when the call has travelled and nobody can end it any more.
+	alone bool
 	// revoked is set when the worker lost the shard while the method ran.
 	revoked atomic.Bool
 	// over is true once the turn has ended: it no longer calls anybody.

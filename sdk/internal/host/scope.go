@@ -141,6 +141,14 @@ func (r *run) conclude() {
 	}
 }
 
+// untouched reports whether the context has not ended and nobody waits for its end, or ever
+// has but for a leaver.
+func (s *scope) untouched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done == nil && s.cause == nil && s.hooks == nil && s.leaver == nil
+}
+
 func (s *scope) drop(h *hook) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -79,8 +79,8 @@ func (m *Member) ActiveForForwarded() bool {
 func (m *Member) Arrived() { m.watch.Look() }
 
 // Forward sends a call to another worker.
-func (m *Member) Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
-	return m.peers.invoke(ctx, worker, req)
+func (m *Member) Forward(ctx context.Context, worker string, req *peerv1.InvokeRequest, res *peerv1.InvokeResponse) error {
+	return m.peers.invoke(ctx, worker, req, res)
 }
 
 // Load reads an actor, together with others that are read at the same time. It is

@@ -109,7 +109,7 @@ func TestLineThatIsNotOpenedInTime(t *testing.T) {
 	m := newPeers(t, authority, serve(t, authority, silent))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := m.Forward(ctx, "there", &peerv1.InvokeRequest{}); !errors.Is(err, link.ErrUnsent) || !errors.Is(err, context.DeadlineExceeded) {
+	if err := m.Forward(ctx, "there", &peerv1.InvokeRequest{}, &peerv1.InvokeResponse{}); !errors.Is(err, link.ErrUnsent) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the request ended with %v", err)
 	}
 }

@@ -70,51 +70,52 @@ type dialError struct{ cause error }
 func (e *dialError) Error() string { return e.cause.Error() }
 func (e *dialError) Unwrap() error { return e.cause }
 
-// invoke sends a call to a worker.
-func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+// invoke sends a call to a worker, and sets res to its answer.
+func (p *peers) invoke(ctx context.Context, worker string, req *peerv1.InvokeRequest, res *peerv1.InvokeResponse) error {
 	peer, err := p.get(worker)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	res, err := peer.invoke(ctx, req)
+	err = peer.invoke(ctx, req, res)
 	if err == nil || errors.Is(err, host.ErrUnsent) {
-		return res, err
+		return err
 	}
 	if unreached(err) {
 		p.drop(worker, peer)
-		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
+		return fmt.Errorf("%w: %w", host.ErrUnsent, err)
 	}
 	if errors.Is(err, link.ErrUnsent) {
-		return nil, fmt.Errorf("%w: %w", host.ErrUnsent, err)
+		return fmt.Errorf("%w: %w", host.ErrUnsent, err)
 	}
 	if fault.Detail(err) == nil { // no verdict of the other worker: the link was lost
-		return nil, fault.LinkLost(err)
+		return fault.LinkLost(err)
 	}
-	return nil, err
+	return err
 }
 
 // invoke makes a call on the link, a large one apart.
-func (p *peer) invoke(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+func (p *peer) invoke(ctx context.Context, req *peerv1.InvokeRequest, res *peerv1.InvokeResponse) error {
 	if len(req.GetBody()) > link.MaxRequest {
-		return p.invokeApart(ctx, req)
+		return p.invokeApart(ctx, req, res)
 	}
 	answer, err := p.line.Call(ctx, wire.Call{Request: req})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return wire.ReadAnswer(answer)
+	return wire.ReadAnswer(answer, res)
 }
 
 // invokeApart makes a call by a request of its own.
-func (p *peer) invokeApart(ctx context.Context, req *peerv1.InvokeRequest) (*peerv1.InvokeResponse, error) {
+func (p *peer) invokeApart(ctx context.Context, req *peerv1.InvokeRequest, res *peerv1.InvokeResponse) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.life, func() { cancel(errGone) })()
-	res, err := p.client.Invoke(ctx, req)
+	got, err := p.client.Invoke(ctx, req)
 	if err != nil && errors.Is(context.Cause(ctx), errGone) {
-		return nil, errGone
+		return errGone
 	}
-	return res, err
+	res.Reply, res.NotOwner = got.GetReply(), got.GetNotOwner()
+	return err
 }
 
 // close retires the link, and closes the connection when nobody uses it.

@@ -166,7 +166,7 @@ func TestForwardErrors(t *testing.T) {
 			mux := http.NewServeMux()
 			connecthttp.Mount(mux, rpc)
 			m := newPeers(t, authority, serve(t, authority, mux))
-			_, err := m.Forward(t.Context(), "there", &peerv1.InvokeRequest{})
+			err := m.Forward(t.Context(), "there", &peerv1.InvokeRequest{}, &peerv1.InvokeResponse{})
 			if (err == nil) != (test.answer == nil) || errors.Is(err, host.ErrUnsent) != test.unsent || !test.unsent && connect.CodeOf(err) != test.code && err != nil {
 				t.Errorf("the call ended with %v", err)
 			}
@@ -175,14 +175,14 @@ func TestForwardErrors(t *testing.T) {
 	t.Run("nobody listens", func(t *testing.T) {
 		t.Parallel()
 		m := newPeers(t, authority, "127.0.0.1:1")
-		if _, err := m.Forward(t.Context(), "there", &peerv1.InvokeRequest{}); !errors.Is(err, host.ErrUnsent) {
+		if err := m.Forward(t.Context(), "there", &peerv1.InvokeRequest{}, &peerv1.InvokeResponse{}); !errors.Is(err, host.ErrUnsent) {
 			t.Errorf("the call ended with %v", err)
 		}
 	})
 	t.Run("nobody by that name", func(t *testing.T) {
 		t.Parallel()
 		m := newPeers(t, authority, "127.0.0.1:1")
-		if _, err := m.Forward(t.Context(), "nobody", &peerv1.InvokeRequest{}); !errors.Is(err, host.ErrUnsent) {
+		if err := m.Forward(t.Context(), "nobody", &peerv1.InvokeRequest{}, &peerv1.InvokeResponse{}); !errors.Is(err, host.ErrUnsent) {
 			t.Errorf("the call ended with %v", err)
 		}
 	})
@@ -258,7 +258,7 @@ func TestCallsToAWorkerThatHasGoneEnd(t *testing.T) {
 			m := newPeers(t, authority, serve(t, authority, mux))
 			failed := make(chan error)
 			go func() {
-				_, err := m.Forward(t.Context(), "there", &peerv1.InvokeRequest{Body: make([]byte, size)})
+				err := m.Forward(t.Context(), "there", &peerv1.InvokeRequest{Body: make([]byte, size)}, &peerv1.InvokeResponse{})
 				failed <- err
 			}()
 			<-there.taken
