@@ -47,5 +47,7 @@ func TestTheDeadListNothing(t *testing.T) {
 		}
 		_, err := m.ListActors(t.Context(), &runtimev1.ListActorsRequest{Type: "cart"})
 		expectError(t, err, connect.CodeFailedPrecondition, francisv1.Reason_REASON_WORKER_DEAD)
+		_, err = m.List(t.Context(), &runtimev1.ListRequest{Type: "cart"})
+		expectError(t, err, connect.CodeFailedPrecondition, francisv1.Reason_REASON_WORKER_DEAD)
 	})
 }

@@ -49,6 +49,9 @@ func (w *Worker) List(ctx context.Context, req *runtimev1.ListRequest) (*runtime
 		if err := checkList(req); err != nil {
 			return nil, err
 		}
+		if e.board.gone(w.id) {
+			return nil, store.ErrDead
+		}
 		return e.store.List(ctx, req)
 	})
 }
