@@ -227,7 +227,7 @@ func (l *lab) scheduled(ctx context.Context, a alarms) (place, error) {
 
 // storeAlarms makes a file with so many alarms, each of an actor of its own.
 func storeAlarms(ctx context.Context, in place, count int, at time.Time, id func(n int) string) error {
-	kept, err := in.open()
+	kept, err := in.open(ctx)
 	if err != nil {
 		return err
 	}

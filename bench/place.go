@@ -45,9 +45,9 @@ func (p place) provider() string {
 }
 
 // open opens the store.
-func (p place) open() (store.Store, error) {
+func (p place) open(ctx context.Context) (store.Store, error) {
 	if p.inPostgreSQL() {
-		return postgres.Open(postgres.Config{ConnectionString: string(p)})
+		return postgres.Open(ctx, postgres.Config{ConnectionString: string(p)})
 	}
 	return sqlite.Open(sqlite.Config{Path: string(p)})
 }

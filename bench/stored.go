@@ -53,7 +53,7 @@ func (l *lab) storedInPostgreSQL(ctx context.Context) (place, error) {
 }
 
 func (l *lab) fillPlace(ctx context.Context, at place) error {
-	kept, err := at.open()
+	kept, err := at.open(ctx)
 	if err != nil {
 		return err
 	}

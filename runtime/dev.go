@@ -48,6 +48,8 @@ func (a *app) runDev(ctx context.Context, cmd *cli.Command) error {
 		LogLevel:    cmd.String("log-level"),
 		Out:         a.stdout,
 		Colour:      coloured(a.stdout),
-		Start:       func(cfg *config.Config, log *slog.Logger) (dev.Runtime, error) { return serve.New(cfg, log) },
+		Start: func(ctx context.Context, cfg *config.Config, log *slog.Logger) (dev.Runtime, error) {
+			return serve.New(ctx, cfg, log)
+		},
 	})
 }

@@ -23,11 +23,16 @@ func (a *app) serve(ctx context.Context, cmd *cli.Command) error {
 	defer release()
 	defer context.AfterFunc(stop, func() { log.Info("stopping; a second signal ends at once") })()
 	defer context.AfterFunc(kill, func() { os.Exit(exitKilled) })()
-	runtime, err := serve.New(cfg, log)
-	if err != nil {
+	runtime, err := serve.New(stop, cfg, log)
+	switch {
+	case err != nil && stop.Err() != nil:
+		log.Info("stopped before the store was open")
+		return nil
+	case err != nil:
 		return err
+	default:
+		return runtime.Run(stop)
 	}
-	return runtime.Run(stop)
 }
 
 // announce shows what the runtime was told.

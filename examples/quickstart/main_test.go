@@ -88,7 +88,7 @@ provider: {type: memory}
 // serveRuntime runs a runtime until the test ends, and returns its address.
 func serveRuntime(t *testing.T, cfg *config.Config) string {
 	t.Helper()
-	runtime, err := serve.New(cfg, slog.New(slog.DiscardHandler))
+	runtime, err := serve.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

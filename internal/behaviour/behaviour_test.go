@@ -208,7 +208,7 @@ func startRuntime(t testing.TB, provider string) (address string, ca []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runtime, err := serve.New(cfg, quiet)
+	runtime, err := serve.New(t.Context(), cfg, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func openSQLite(t testing.TB) store.Store {
 
 func openPostgres(t testing.TB) store.Store {
 	t.Helper()
-	s, err := postgres.Open(postgres.Config{ConnectionString: pgtest.Start(t).Database(t)})
+	s, err := postgres.Open(t.Context(), postgres.Config{ConnectionString: pgtest.Start(t).Database(t)})
 	return opened(t, s, err)
 }
 

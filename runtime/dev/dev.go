@@ -62,7 +62,7 @@ type Config struct {
 	// LogLevel is what the runtime logs.
 	LogLevel string
 	// Start makes the runtime.
-	Start func(*config.Config, *slog.Logger) (Runtime, error)
+	Start func(context.Context, *config.Config, *slog.Logger) (Runtime, error)
 }
 
 const (
@@ -129,7 +129,7 @@ func Run(stop, kill context.Context, cfg Config) error {
 		return err
 	}
 	screen := newScreen(cfg, plan)
-	runtime, err := cfg.Start(home.config, slog.New(runtimeHandler(home.config.Log, cfg.Colour, screen.lines(0))))
+	runtime, err := cfg.Start(stop, home.config, slog.New(runtimeHandler(home.config.Log, cfg.Colour, screen.lines(0))))
 	if err != nil {
 		return fmt.Errorf("start the runtime: %w", err)
 	}

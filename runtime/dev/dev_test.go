@@ -117,7 +117,7 @@ func begin(t *testing.T, cfg dev.Config, mode string) *run {
 	r.runtime = &fakeRuntime{folder: r.folder, ended: make(chan error, 1)}
 	cfg.Command = []string{"/usr/bin/env", "FAKE_FOLDER=" + r.folder, binary, mode}
 	cfg.Out, cfg.HTTPAddress = r.out, "127.0.0.1:18081"
-	cfg.Start = func(cfg *config.Config, log *slog.Logger) (dev.Runtime, error) {
+	cfg.Start = func(_ context.Context, cfg *config.Config, log *slog.Logger) (dev.Runtime, error) {
 		log.Info("the runtime starts")
 		r.runtime.cfg = cfg
 		return r.runtime, nil

@@ -15,7 +15,7 @@ import (
 // startOn runs an engine over a database.
 func startOn(t *testing.T, database string) *harness {
 	t.Helper()
-	s, err := postgres.Open(postgres.Config{ConnectionString: database})
+	s, err := postgres.Open(t.Context(), postgres.Config{ConnectionString: database})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func Backup(ctx context.Context, p config.Provider) store.Backup {
 			yield(nil, notKept(p))
 			return
 		}
-		s, err := postgres.Open(postgres.Config{ConnectionString: p.ConnectionString})
+		s, err := postgres.Open(ctx, postgres.Config{ConnectionString: p.ConnectionString})
 		if err != nil {
 			yield(nil, err)
 			return
@@ -40,7 +40,7 @@ func Backup(ctx context.Context, p config.Provider) store.Backup {
 // at least: workers whose runtime was stopped just now answer from memory until theirs has
 // ended, and nobody else may be given their actors before.
 func Restore(ctx context.Context, cfg *config.Config, log *slog.Logger, restoration store.Restoration) (store.Cluster, error) {
-	s, err := openToRestore(cfg.Provider, log)
+	s, err := openToRestore(ctx, cfg.Provider, log)
 	if err != nil {
 		return store.Cluster{}, err
 	}
@@ -63,12 +63,12 @@ func outlast(ctx context.Context, backup store.Backup, end time.Time) store.Back
 	}
 }
 
-func openToRestore(p config.Provider, log *slog.Logger) (store.Store, error) {
+func openToRestore(ctx context.Context, p config.Provider, log *slog.Logger) (store.Store, error) {
 	switch p.Type {
 	case config.ProviderSQLite:
 		return sqlite.OpenToRestore(sqlite.Config{Path: p.ConnectionString, Logger: log})
 	case config.ProviderPostgres:
-		return postgres.Open(postgres.Config{ConnectionString: p.ConnectionString, Logger: log})
+		return postgres.Open(ctx, postgres.Config{ConnectionString: p.ConnectionString, Logger: log})
 	}
 	return nil, notKept(p)
 }

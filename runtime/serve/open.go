@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // openStore opens the store that the configuration names.
-func openStore(p config.Provider, log *slog.Logger) (store.Store, error) {
+func openStore(ctx context.Context, p config.Provider, log *slog.Logger) (store.Store, error) {
 	switch p.Type {
 	case config.ProviderMemory:
 		log.Warn("the data lives in memory and ends with the runtime; write type: sqlite or postgres to keep it")
@@ -20,7 +21,7 @@ func openStore(p config.Provider, log *slog.Logger) (store.Store, error) {
 	case config.ProviderSQLite:
 		return sqlite.Open(sqlite.Config{Path: p.ConnectionString, Logger: log})
 	case config.ProviderPostgres:
-		return postgres.Open(postgres.Config{ConnectionString: p.ConnectionString, Logger: log})
+		return postgres.Open(ctx, postgres.Config{ConnectionString: p.ConnectionString, Logger: log})
 	}
 	return nil, fmt.Errorf("provider.type %q is unknown", p.Type)
 }

@@ -44,8 +44,9 @@ type Runtime struct {
 	address net.Addr
 }
 
-// New opens the address and the store. What it opened is closed by Run.
-func New(cfg *config.Config, log *slog.Logger) (*Runtime, error) {
+// New opens the address and the store, and fails when ctx ends before they are open. What it
+// opened is closed by Run.
+func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Runtime, error) {
 	r := &Runtime{cfg: cfg, log: log, closing: make(chan struct{})}
 	if err := r.identify(); err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func New(cfg *config.Config, log *slog.Logger) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.open(listener); err != nil {
+	if err := r.open(ctx, listener); err != nil {
 		listener.Close()
 		return nil, err
 	}
@@ -82,9 +83,9 @@ func (r *Runtime) identify() (err error) {
 	return nil
 }
 
-func (r *Runtime) open(listener net.Listener) (err error) {
+func (r *Runtime) open(ctx context.Context, listener net.Listener) (err error) {
 	r.address = listener.Addr()
-	if r.store, err = openStore(r.cfg.Provider, r.log); err != nil {
+	if r.store, err = openStore(ctx, r.cfg.Provider, r.log); err != nil {
 		return err
 	}
 	if err = r.assemble(listener); err != nil {

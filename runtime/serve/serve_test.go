@@ -83,7 +83,7 @@ func start(t *testing.T, cfg *config.Config) *running {
 	t.Helper()
 	r := &running{t: t, cfg: cfg, log: &journal{}, done: make(chan error, 1)}
 	var err error
-	r.runtime, err = serve.New(cfg, slog.New(slog.NewTextHandler(r.log, nil)))
+	r.runtime, err = serve.New(t.Context(), cfg, slog.New(slog.NewTextHandler(r.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +332,7 @@ func TestSQLiteKeepsTheData(t *testing.T) {
 	if _, err := calls.Announce(t.Context(), announcement()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := serve.New(cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another runtime has the store") {
+	if _, err := serve.New(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another runtime has the store") {
 		t.Errorf("a second runtime on the file: %v", err)
 	}
 	if err := first.end(); err != nil {
@@ -348,8 +348,44 @@ func TestNewTellsWhatIsTaken(t *testing.T) {
 	t.Parallel()
 	cfg := newConfig(t)
 	cfg.Bind = start(t, newConfig(t)).address()
-	_, err := serve.New(cfg, slog.New(slog.DiscardHandler))
+	_, err := serve.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "end what has the address, or choose another bind") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Who is asked to stop does not wait for a server that takes connections and says nothing.
+func TestNewEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	cfg := newConfig(t)
+	ctx, stop := context.WithCancel(t.Context())
+	cfg.Provider = config.Provider{Type: config.ProviderPostgres, ConnectionString: "postgres://" + silent(t, stop) + "/x?sslmode=disable"}
+	if _, err := serve.New(ctx, cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), context.Canceled.Error()) {
+		t.Errorf("New ended with %v", err)
+	}
+}
+
+// silent is the address of a server that says nothing, and calls connected when somebody is.
+func silent(t *testing.T, connected func()) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	t.Cleanup(func() {
+		_ = listener.Close()
+		accepting.Wait()
+	})
+	accepting.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			connected()
+		}
+	})
+	return listener.Addr().String()
 }

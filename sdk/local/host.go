@@ -91,9 +91,12 @@ func (h *Host) Run(ctx context.Context) error {
 	if err := h.worker.Start(); err != nil {
 		return fmt.Errorf("local: %w", err)
 	}
-	kept, err := h.cfg.open()
+	kept, err := h.cfg.open(ctx)
 	if err != nil {
 		h.worker.Abandon()
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to stop, and did
+		}
 		return fmt.Errorf("local: %w", err)
 	}
 	return errors.Join(h.serve(ctx, kept), kept.Close())

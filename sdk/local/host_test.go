@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -262,5 +263,31 @@ func TestHostThatCannotBegin(t *testing.T) {
 		if connect.CodeOf(err) != connect.CodeUnavailable {
 			t.Errorf("a call was told %v; want unavailable", err)
 		}
+	}
+}
+
+// A host that is asked to stop while its database says nothing stops, and does not fail.
+func TestRunEndsWhileTheStoreOpens(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	h, err := NewHost(WithLogger(quiet), WithPostgreSQL("postgres://"+listener.Addr().String()+"/x?sslmode=disable"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Run ended with %v", err)
 	}
 }

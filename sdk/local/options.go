@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -156,12 +157,12 @@ func (c *config) clock() boottime.Clock {
 const clusterName = "francis"
 
 // open opens the store.
-func (c *config) open() (store.Store, error) {
+func (c *config) open(ctx context.Context) (store.Store, error) {
 	switch {
 	case c.memory:
 		return memory.New(), nil
 	case c.database != "":
-		return postgres.Open(postgres.Config{ConnectionString: c.database, Logger: c.Logger})
+		return postgres.Open(ctx, postgres.Config{ConnectionString: c.database, Logger: c.Logger})
 	default:
 		return sqlite.Open(sqlite.Config{Path: c.path, Logger: c.Logger})
 	}

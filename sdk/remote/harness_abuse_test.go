@@ -97,7 +97,7 @@ func startRuntime(t testing.TB) *cluster {
 	t.Helper()
 	c := &cluster{t: t, cfg: newConfig(t, runtimePSK)}
 	var err error
-	if c.runtime, err = serve.New(c.cfg, quiet); err != nil {
+	if c.runtime, err = serve.New(t.Context(), c.cfg, quiet); err != nil {
 		t.Fatal(err)
 	}
 	c.stop = inBackground(t, c.runtime.Run)

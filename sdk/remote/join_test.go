@@ -17,7 +17,7 @@ func TestWrongPin(t *testing.T) {
 	c := startCluster(t)
 	other := &cluster{t: t, cfg: newConfig(t, runtimePSK+", another")}
 	var err error
-	if other.runtime, err = serve.New(other.cfg, quiet); err != nil {
+	if other.runtime, err = serve.New(t.Context(), other.cfg, quiet); err != nil {
 		t.Fatal(err)
 	}
 	inBackground(t, other.runtime.Run)

@@ -49,7 +49,7 @@ func TestOpenRefusesDatabases(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, err := Open(Config{ConnectionString: test.database(t)})
+			s, err := Open(t.Context(), Config{ConnectionString: test.database(t)})
 			if test.want != nil {
 				if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
 					t.Errorf("error %v, want %v that says %q", err, test.want, test.says)
@@ -78,7 +78,7 @@ func TestOpenRefusesServers(t *testing.T) {
 	t.Parallel()
 	server := pgtest.Start(t, "fsync=off")
 	database := server.Database(t)
-	_, err := Open(Config{ConnectionString: database})
+	_, err := Open(t.Context(), Config{ConnectionString: database})
 	if err == nil || !strings.Contains(err.Error(), "fsync = off") {
 		t.Errorf("a server that does not sync: %v", err)
 	}
@@ -92,7 +92,7 @@ func TestOpenRefusesServers(t *testing.T) {
 	own(t, s, "w1")
 
 	server.Standby(t)
-	_, err = Open(Config{ConnectionString: database})
+	_, err = Open(t.Context(), Config{ConnectionString: database})
 	if err == nil || !strings.Contains(err.Error(), "standby") {
 		t.Errorf("a standby: %v", err)
 	}
@@ -109,7 +109,7 @@ func TestOpenTogether(t *testing.T) {
 	ids := make([]string, 6)
 	for i := range ids {
 		opening.Go(func() {
-			s, err := Open(Config{ConnectionString: database})
+			s, err := Open(t.Context(), Config{ConnectionString: database})
 			if err != nil {
 				t.Error(err)
 				return
@@ -202,7 +202,7 @@ func TestPasswordsStaySecret(t *testing.T) {
 		"password=" + secret + " nonsense",
 		"postgres//u:" + secret + "@h/x",
 	} {
-		_, err := Open(Config{ConnectionString: text})
+		_, err := Open(t.Context(), Config{ConnectionString: text})
 		if err == nil {
 			t.Errorf("%s opens", text)
 		} else if strings.Contains(err.Error(), secret) {

@@ -98,14 +98,14 @@ type Store struct {
 const openPatience = time.Minute
 
 // Open connects to the database, and makes or upgrades what is missing in it. Several
-// runtimes may do so at the same time.
-func Open(config Config) (*Store, error) {
+// runtimes may do so at the same time. It fails when ctx ends before it is done.
+func Open(ctx context.Context, config Config) (*Store, error) {
 	config = config.withDefaults()
 	s := &Store{
 		config: config, health: &health{logger: config.Logger}, seed: maphash.MakeSeed(),
 		loads: queue.New[*loadCall](), failed: make(chan struct{}),
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), openPatience)
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	if err := s.connect(ctx); err != nil {
 		return nil, fmt.Errorf("open the store in PostgreSQL: %w", err)

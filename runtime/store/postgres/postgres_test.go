@@ -140,7 +140,7 @@ func (p *pair) Restore(ctx context.Context, restoration store.Restoration) (stor
 
 func mustOpen(t testing.TB, config Config) *Store {
 	t.Helper()
-	s, err := Open(config)
+	s, err := Open(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
