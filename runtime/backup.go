@@ -96,11 +96,14 @@ func (a *app) writeBackup(to string, records store.Backup) (tally backup.Tally, 
 	return tally, err
 }
 
-// replaceFile writes a file that takes the place of the one with that name when it is
-// whole and on the disk. It is for its owner only.
+// replaceFile writes a file that takes the place of the one with that name, or to which a
+// link of that name leads, when it is whole and on the disk. It is for its owner only.
 func replaceFile(path string, write func(io.Writer) error) error {
 	if err := replaceable(path); err != nil {
 		return err
+	}
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.part")
 	if err != nil {

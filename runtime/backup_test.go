@@ -49,6 +49,29 @@ func TestReplaceFile(t *testing.T) {
 	}
 }
 
+// A link stays, and leads to the new file.
+func TestReplaceFileBehindALink(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	link, file := filepath.Join(folder, "latest.backup"), filepath.Join(folder, "disk", "one.backup")
+	if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, []byte("francis backup 1\n"), 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	const text = "francis backup 1\n of today"
+	if err := replaceFile(link, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != file {
+		t.Errorf("the link leads to %q, error %v", to, err)
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != text {
+		t.Errorf("the file is %q, error %v", got, err)
+	}
+}
+
 // Who waits for a pipe that says nothing is woken by an interruption.
 func TestInterruptible(t *testing.T) {
 	t.Parallel()
