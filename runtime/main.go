@@ -34,11 +34,29 @@ func main() { os.Exit(run(context.Background(), os.Args, os.Stdout, os.Stderr)) 
 
 // run does what the arguments say and returns the code to end with.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	err := newCommand(stdout, stderr).Run(ctx, args)
+	cmd := newCommand(stdout, stderr)
+	help := &outlet{Writer: stdout}
+	cmd.Writer = help
+	err := errors.Join(cmd.Run(ctx, args), help.err)
 	if err != nil {
 		fmt.Fprintln(stderr, explain(err))
 	}
 	return exitCode(err)
+}
+
+// outlet remembers that something could not be written: the library that writes what --help
+// says does not tell.
+type outlet struct {
+	io.Writer
+	err error
+}
+
+func (o *outlet) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // usageError means that the command line is wrong.
