@@ -2,6 +2,9 @@ package francistest_test
 
 import (
 	"context"
+	"fmt"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/francis-actors/francis/internal/behaviour"
@@ -19,6 +22,35 @@ func BenchmarkCall(b *testing.B) {
 	b.Run("turn=committed", func(b *testing.B) { benchmarkAdd(context.Background(), b, 1) })
 	b.Run("turn=deadline", func(b *testing.B) { benchmarkAdd(b.Context(), b, 0) })
 	b.Run("view", benchmarkRead)
+}
+
+// BenchmarkWarmCall calls actors that are in memory, in a mixed order. What a call of many
+// costs more than one of a few is what it fetches from memory that is in no cache.
+func BenchmarkWarmCall(b *testing.B) {
+	for _, actors := range []int{1000, 300_000} {
+		b.Run("actors="+strconv.Itoa(actors), func(b *testing.B) { benchmarkWarm(b, actors) })
+	}
+}
+
+func benchmarkWarm(b *testing.B, actors int) {
+	b.Helper()
+	caller := startProbes(b)
+	add := func(n int, in int64) {
+		id := fmt.Sprintf("stored-%07d", n)
+		if _, err := behaviourv1francis.NewProbeActorProxy(caller, id).Add(context.Background(), &behaviourv1.AddRequest{In: in}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for n := range actors {
+		add(n, 1)
+	}
+	runtime.GC()
+	const prime = 15_485_863 // mixes the order, and leaves nobody out
+	n := 0
+	for b.Loop() {
+		add(n*prime%actors, 0)
+		n++
+	}
 }
 
 func benchmarkChannel(b *testing.B) {
