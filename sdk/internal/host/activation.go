@@ -30,27 +30,24 @@ const hookTimeout = limit.CallTimeout
 
 // activation is one stay of an actor in memory: the instance that its constructor
 // made, and its state. It belongs to who holds the slot alone; views read it.
+//
+// As in a slot, what every call needs lies in front.
 type activation struct {
-	slot *slot
-	// instance is nil until the constructor has returned.
-	instance any
-	hooks    []func(context.Context)
-
 	// epoch is the one at which this worker owned the shard when the actor was
 	// loaded. It never changes: a new epoch is a new activation.
 	epoch uint64
-	// number is drawn when the actor is loaded; it names the records of the activation.
-	number uint64
-	// version counts the actor's commits that are durable.
-	version atomic.Uint64
+	// life is that of the state, guarded by the lock of the slot.
+	life *life
+	// output is what is about to leave; nil while nothing is pending. It is guarded by the
+	// lock of the slot.
+	output *output
+	// instance is nil until the constructor has returned.
+	instance any
 	// state is the live state; nil for an actor without one.
 	state proto.Message
 	// encoded is the state as the last turn left it: what a turn is compared with, and
 	// what it is rolled back to. Never changed in place.
 	encoded []byte
-	// keys are the idempotency keys of the actor.
-	keys keys.Index
-
 	// loaded is true once the actor was read from the runtime.
 	loaded bool
 	// lent is true once a turn has had the live state: from then on it may change
@@ -58,18 +55,24 @@ type activation struct {
 	lent bool
 	// crowded is true while so much has accumulated that the next turn has to wait.
 	crowded atomic.Bool
+
 	// away counts the callers who have been answered and do not run yet. While there are
 	// any, the next record is not sent: many callers call again at once.
-	away atomic.Int32
-	// life is that of the state, guarded by the lock of the slot.
-	life *life
+	away  atomic.Int32
+	slot  *slot
+	hooks []func(context.Context)
+	// number is drawn when the actor is loaded; it names the records of the activation.
+	number uint64
+	// version counts the actor's commits that are durable.
+	version atomic.Uint64
+	// keys are the idempotency keys of the actor.
+	keys keys.Index
 	// base is the identity of the last record that is durable, and sequence counts the
 	// records that were sent. Both are guarded by the lock of the slot.
 	base     identity
 	sequence uint64
-	// output and replies are guarded by the lock of the slot. replies has those of keys
-	// that are not durable yet; output is nil while nothing is pending.
-	output  *output
+	// replies has those of keys that are not durable yet. It is guarded by the lock of the
+	// slot.
 	replies map[keys.Digest][]byte
 
 	// mu guards snapshot, which views make when the first of them asks.
@@ -90,11 +93,21 @@ func newActivation(r *run, s *slot) (*activation, error) {
 	if entry.GetWorker() != r.host.cfg.Cluster.Worker() {
 		return nil, errMoved
 	}
-	a := &activation{slot: s, epoch: entry.GetEpoch(), number: rand.Uint64() | 1}
+	a := s.blank()
+	a.slot, a.epoch, a.number = s, entry.GetEpoch(), rand.Uint64()|1
 	if s.table.typ.StateType == nil {
 		return a, nil
 	}
 	return a, a.load((*turnContext)(r), r)
+}
+
+// blank is memory for an activation. Only the first one lies in the slot itself, since who
+// ran on an earlier one may still look at it. The caller holds the slot alone.
+func (s *slot) blank() *activation {
+	if s.first.slot == nil {
+		return &s.first
+	}
+	return &activation{}
 }
 
 // load reads the actor from the runtime.

@@ -12,28 +12,31 @@ import (
 	"github.com/francis-actors/francis/internal/fault"
 )
 
-// slot is the place of one actor in a host: the queue before it, and its
-// activation while it has one.
+// slot is the place of one actor in a host: the queue before it, and its activation while
+// it has one. A call of one actor among many finds none of it in a cache, so what every call
+// needs lies together in front, and the rest behind.
 type slot struct {
 	table *table
-	id    string
-	shard uint32
 
 	// mu guards everything below, and what leaves the activation.
-	mu sync.Mutex
+	mu    sync.Mutex
+	queue turn.Queue[holder]
+	// used is when a run left last.
+	used time.Duration
+	// pace is set while calls are refused.
+	pace *turn.Pace
 	// dead is set once the slot is out of the table; who holds it looks again.
 	dead bool
 	// watched is true while idle is set.
 	watched bool
-	queue   turn.Queue[holder]
-	// used is when a run left last.
-	used time.Duration
-	idle deadline.Entry
-	// pace is set while calls are refused.
-	pace *turn.Pace
-
+	shard   uint32
 	// activation is changed by who was admitted alone, under mu.
 	activation *activation
+	// first is the memory of the first activation, which few slots outlive.
+	first activation
+
+	idle deadline.Entry
+	id   string
 }
 
 // arrive puts r into the queue; alive is false for a slot out of the table.
