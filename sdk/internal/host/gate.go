@@ -46,9 +46,9 @@ type output struct {
 	// until that is sealed.
 	asked bool
 	// held is true while the next record waits for those who wait for the actor, and until
-	// patience is over; hurried is true when it waits for them no more.
+	// linger is over; hurried is true when it waits for them no more.
 	held, hurried bool
-	patience      deadline.Entry
+	lingering     deadline.Entry
 	// accumulated and sent are what they hold of the budget of the host, in bytes.
 	accumulated, sent int
 }
@@ -159,9 +159,9 @@ func (a *activation) free() {
 	a.output.sent = 0
 }
 
-// patience is how long the next record waits for turns that could still be part of it, when
+// linger is how long the next record waits for turns that could still be part of it, when
 // it could leave.
-const patience = time.Millisecond
+const linger = time.Millisecond
 
 // due reports whether the activation is to ask for a place for its next record now. While
 // others wait for the actor, the record waits for their turns. The slot is locked.
@@ -173,10 +173,10 @@ func (a *activation) due() bool {
 	switch waits := a.slot.queue.Waiting() > 0 && !o.hurried; {
 	case waits && !o.held:
 		o.held = true
-		deadlines.Set(&o.patience, a, deadlines.Now()+patience)
+		deadlines.Set(&o.lingering, a, deadlines.Now()+linger)
 	case !waits && o.held:
 		o.held = false
-		deadlines.Stop(&o.patience)
+		deadlines.Stop(&o.lingering)
 	}
 	o.asked = !o.held
 	return o.asked

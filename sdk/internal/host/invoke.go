@@ -136,7 +136,7 @@ func (r *run) again(call *actor.Call) *run {
 	return &run{
 		host: r.host, parent: r.parent, typ: r.typ, id: r.id, caller: r.caller, fromView: r.fromView, onlyActive: r.onlyActive, codec: r.codec,
 		table: r.table, shard: r.shard, method: r.method, keyed: keyedBy(call.Key),
-		metadata: r.metadata, due: r.due, ends: r.ends, patience: r.patience,
+		metadata: r.metadata, due: r.due, ends: r.ends, latest: r.latest,
 	}
 }
 
@@ -247,10 +247,10 @@ func (r *run) gives() time.Duration {
 	if r.due > 0 {
 		return r.due
 	}
-	if r.patience == 0 {
-		r.patience = r.host.deadlines.Now() + limit.CallTimeout
+	if r.latest == 0 {
+		r.latest = r.host.deadlines.Now() + limit.CallTimeout
 	}
-	return r.patience
+	return r.latest
 }
 
 // local runs a call on this worker.

@@ -100,9 +100,9 @@ type run struct {
 	// own is the state of this view alone, for test kits; others pay for no more than a
 	// pointer.
 	own *proto.Message
-	// patience is when the steps outside the queue of an actor give up, for a call
+	// latest is when the steps outside the queue of an actor give up, for a call
 	// without a deadline; 0 before the first of them.
-	patience time.Duration
+	latest time.Duration
 
 	// wake tells the caller that the answer is there. It is nil where nobody waits.
 	wake chan struct{}
