@@ -18,6 +18,8 @@
 package gate
 
 import (
+	"slices"
+
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/mutant"
 )
@@ -151,7 +153,7 @@ func (g *Gate[W]) Refused() []Told[W] { return g.fail(Nothing) }
 func (g *Gate[W]) Lost() []Told[W] { return g.fail(Unknown) }
 
 func (g *Gate[W]) fail(sent Outcome) []Told[W] {
-	told := g.flight
+	told := slices.Clip(g.flight) // behind it lies what was told last, and is still read
 	for i := range told {
 		told[i].Outcome = sent
 	}

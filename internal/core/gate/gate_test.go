@@ -182,3 +182,20 @@ func explore(t *testing.T, random *rand.Rand, seed uint64) {
 		}
 	}
 }
+
+// Whoever tells what became of a record does so without a lock, and meanwhile the host may
+// give up what has accumulated since.
+func TestToldOutlivesTheEnd(t *testing.T) {
+	t.Parallel()
+	var g Gate[string]
+	g.Stage("t1", 1)
+	g.Send()
+	g.Stage("t2", 1)
+	told := g.Applied()
+	if got := spell(g.Lost()); got != "t2 nothing happened" {
+		t.Errorf("the end tells %q", got)
+	}
+	if got := spell(told); got != "t1 durable" {
+		t.Errorf("the record that was applied tells %q by then", got)
+	}
+}
