@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
@@ -20,8 +21,11 @@ import (
 // Gateway returns a [Caller] for processes that are no hosts: it calls the HTTP
 // endpoints of a host's gateway below url, for example "http://localhost:8081",
 // with the Connect protocol. The options are Connect's, for example
-// connecthttp.WithGRPC.
+// connecthttp.WithGRPC. A nil client is http.DefaultClient.
 func Gateway(client connecthttp.HTTPClient, url string, opts ...connecthttp.Option) Caller {
+	if client == nil {
+		client = http.DefaultClient
+	}
 	return gateway{connect.NewClient(connecthttp.NewTransport(client, url, opts...)), client, url}
 }
 

@@ -376,3 +376,17 @@ func TestGatewayOnlyIfActive(t *testing.T) {
 		}
 	}
 }
+
+// Without a client of its own a gateway is called with the default one, as elsewhere in Go.
+func TestGatewayWithoutClient(t *testing.T) {
+	t.Parallel()
+	r := startRemote(t)
+	caller := sdk.Gateway(nil, r.url)
+	proxy := behaviourv1francis.NewProbeActorProxy(caller, "id1")
+	if res, err := proxy.Add(t.Context(), &behaviourv1.AddRequest{In: 2}); err != nil || res.GetSum() != 2 {
+		t.Errorf("sum %d (%v), want 2", res.GetSum(), err)
+	}
+	for task, err := range proxy.Alarms(t.Context()) {
+		t.Errorf("there is an alarm %v (%v)", task, err)
+	}
+}
