@@ -369,6 +369,9 @@ func (r *run) commits() (bool, error) {
 	if l == nil || l.delivery == nil && !r.staged(l) {
 		return false, nil
 	}
+	if r.activation.loaded {
+		return true, nil
+	}
 	ctx, cancel := r.waiting() // that of the turn is over
 	defer cancel()
 	ctx, release := r.host.attended(ctx)
