@@ -85,7 +85,7 @@ func (r *restorer) begin(w *writer, header *backupv1.Header) error {
 	if err != nil {
 		return err
 	}
-	w.lasts.forget()
+	w.forgetRecent()
 	w.held.show(cluster.NewTable(cluster.Unfinished(r.cluster)))
 	return nil
 }

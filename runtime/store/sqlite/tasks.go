@@ -18,7 +18,17 @@ import (
 // shelf is one of the two tables of tasks, and the writer's statements on it.
 type shelf struct {
 	find, of, replace, drop *stmt
+	// recent are tasks that are in the table: many are completed soon after they were set, or
+	// again and again.
+	recent recent[store.TaskKey, *runtimev1.ScheduledTask]
 }
+
+const (
+	// tasksKept is the room for recent tasks, about as many as the dispatch reads ahead, and
+	// keptTask how large one of them may be when it is encoded, in bytes.
+	tasksKept = 1 << 13
+	keptTask  = 1 << 10
+)
 
 const (
 	findTask = `SELECT due, checksum, task FROM %s WHERE type = ? AND kind = ? AND id = ? AND name = ?`
@@ -35,6 +45,7 @@ const (
 
 // newShelf prepares the statements on a table.
 func newShelf(c *conn, table string) (s shelf, err error) {
+	s.recent.room = tasksKept
 	for _, prepare := range []struct {
 		to  **stmt
 		sql string
@@ -66,7 +77,11 @@ func (s *shelves) of(ref tasks.Ref) *shelf {
 
 // read reads the row of a task, as a source of drafts.
 func (s *shelves) read(ref tasks.Ref) (*runtimev1.ScheduledTask, error) {
-	row, ok, err := s.of(ref).find.one(ref.Type, int64(ref.Kind), ref.ID, ref.Name)
+	shelf := s.of(ref)
+	if task, ok := shelf.recent.get(ref.TaskKey); ok {
+		return task, nil
+	}
+	row, ok, err := shelf.find.one(ref.Type, int64(ref.Kind), ref.ID, ref.Name)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -91,15 +106,20 @@ func (s *shelves) namesOf(actor *runtimev1.Actor) (refs []tasks.Ref, err error) 
 
 // write writes what a row becomes.
 func (s *shelves) write(r *tasks.Row) error {
+	shelf := s.of(r.Ref)
+	shelf.recent.drop(r.TaskKey)
 	if r.Task == nil {
-		return s.of(r.Ref).drop.exec(r.Type, int64(r.Kind), r.ID, r.Name)
+		return shelf.drop.exec(r.Type, int64(r.Kind), r.ID, r.Name)
 	}
 	encoded, err := proto.Marshal(r.Task)
 	if err != nil {
 		return err
 	}
+	if len(encoded) <= keptTask {
+		shelf.recent.put(r.TaskKey, r.Task)
+	}
 	due := r.Task.GetDue().AsTime().UnixMicro()
-	return s.of(r.Ref).replace.exec(r.Type, int64(r.Kind), r.ID, r.Name, due, int64(tasks.Sum(r.TaskKey, due, encoded)), encoded)
+	return shelf.replace.exec(r.Type, int64(r.Kind), r.ID, r.Name, due, int64(tasks.Sum(r.TaskKey, due, encoded)), encoded)
 }
 
 // taskOf is the task in the columns due, checksum and task of a row.

@@ -37,14 +37,18 @@ type writer struct {
 	// branched is true when the branch that began with the opening is in the file.
 	branched bool
 
-	lasts lasts
+	// lasts are the last records of actors.
+	lasts recent[actorKey, last]
 	log   log
 	// rows is the memory for those of a group.
 	rows []row
 }
 
 func newWriter(c *conn, held *held, config Config) (*writer, error) {
-	w := &writer{conn: c, held: held, queue: queue.New[*writeCall](), now: config.Now, random: config.Random, log: log{conn: c, path: config.Path + "-wal", logger: config.Logger}}
+	w := &writer{
+		conn: c, held: held, queue: queue.New[*writeCall](), now: config.Now, random: config.Random,
+		lasts: recent[actorKey, last]{room: lastsKept}, log: log{conn: c, path: config.Path + "-wal", logger: config.Logger},
+	}
 	statements := []struct {
 		to  **stmt
 		sql string
@@ -183,12 +187,19 @@ func (w *writer) transact(after store.Cluster, body func() (pages int, err error
 		if errors.Is(err, errNothing) {
 			return err
 		}
-		w.lasts.forget()
+		w.forgetRecent()
 		return w.broken(err)
 	}
 	w.branched = true
 	w.wrote(pages)
 	return nil
+}
+
+// forgetRecent forgets what was written last: nobody knows whether it was.
+func (w *writer) forgetRecent() {
+	w.lasts.forget()
+	w.tasks.living.recent.forget()
+	w.tasks.dead.recent.forget()
 }
 
 // counted is the cluster after one more change.
