@@ -158,12 +158,14 @@ func (c *Client) admit(p *pending, request Body) error {
 	case len(c.pending)+len(c.abandoned) >= maxRequests || c.bytes >= maxBytes:
 		return fault.Overloaded()
 	}
+	if c.waiting.count == 0 { // else the writer is about to look
+		c.poke()
+	}
 	c.last++
 	p.client, p.id = c, c.last
 	p.size = c.waiting.add(p.id, fieldBody, request)
 	c.pending[p.id] = p
 	c.bytes += p.size
-	c.poke()
 	return nil
 }
 

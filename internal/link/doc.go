@@ -32,8 +32,10 @@ const (
 	// refused.
 	maxRequests = 16_384
 	maxBytes    = 64 << 20
-	// keptBuffers is how large the buffers are that a link keeps for later frames.
+	// keptBuffers is how large the buffers are that a link keeps for later frames, and
+	// maxSpare how many: one fills while another one is sent.
 	keptBuffers = 128 << 10
+	maxSpare    = 2
 )
 
 var (

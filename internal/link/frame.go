@@ -31,8 +31,8 @@ type outbox struct {
 	frames []parcel
 	// count is how many wait, and bytes how large they are.
 	count, bytes int
-	// spare is the memory of a frame that was sent.
-	spare []byte
+	// spare is the memory of frames that were sent.
+	spare [][]byte
 }
 
 // parcel is what a frame carries.
@@ -61,16 +61,19 @@ func (o *outbox) open(size int) *parcel {
 			return p
 		}
 	}
-	o.frames = append(o.frames, parcel{items: o.spare[:0]})
-	o.spare = nil
+	var items []byte
+	if n := len(o.spare); n > 0 {
+		items, o.spare = o.spare[n-1], o.spare[:n-1]
+	}
+	o.frames = append(o.frames, parcel{items: items})
 	return &o.frames[len(o.frames)-1]
 }
 
 // next takes the first frame, empty for none. The memory of one that was sent may be
 // given back for it.
 func (o *outbox) next(sent parcel) parcel {
-	if o.spare == nil && cap(sent.items) <= keptBuffers {
-		o.spare = sent.items
+	if size := cap(sent.items); 0 < size && size <= keptBuffers && len(o.spare) < maxSpare {
+		o.spare = append(o.spare, sent.items[:0])
 	}
 	if len(o.frames) == 0 {
 		return parcel{}

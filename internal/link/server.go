@@ -166,13 +166,15 @@ func (s *served) answer(r *Request, content protowire.Number, body Body) {
 	defer s.mu.Unlock()
 	delete(s.requests, r.id)
 	s.bytes -= r.size
+	if s.waiting.count == 0 { // else the writer is about to look
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
 	s.waiting.add(r.id, content, body)
 	if s.over && len(s.requests) == 0 {
 		close(s.drained)
-	}
-	select {
-	case s.wake <- struct{}{}:
-	default:
 	}
 }
 
