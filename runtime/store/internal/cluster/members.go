@@ -86,11 +86,11 @@ func (t *Table) Evict(worker string, heirs []store.Assignment, now time.Time) Ch
 		return Change{}
 	}
 	member.Alive, member.Died = false, now
-	draft := t.draft()
+	draft, named := t.draft(), byShard(heirs)
 	for _, shard := range t.Shards() {
 		switch worker {
 		case shard.GetWorker():
-			draft.move(shard, t.heir(shard, heirs))
+			draft.move(shard, t.heir(shard, named))
 		case shard.GetNext():
 			draft.setNext(shard, "")
 		}
@@ -98,18 +98,26 @@ func (t *Table) Evict(worker string, heirs []store.Assignment, now time.Time) Ch
 	return Change{Members: []Member{member}, Shards: draft.shards}
 }
 
+// byShard are assignments by the shards that they are about: of a death there may be very
+// many, and whoever commits waits for it.
+func byShard(assignments []store.Assignment) map[shardKey]store.Assignment {
+	named := make(map[shardKey]store.Assignment, len(assignments))
+	for _, a := range assignments {
+		named[shardKey{a.Type, a.Shard}] = a
+	}
+	return named
+}
+
 // heir is who gets a shard whose owner dies.
-func (t *Table) heir(shard *runtimev1.Shard, heirs []store.Assignment) string {
-	named := slices.IndexFunc(heirs, func(a store.Assignment) bool {
-		return a.Type == shard.GetType() && a.Shard == shard.GetShard() && a.Epoch == shard.GetEpoch()
-	})
-	if named < 0 {
+func (t *Table) heir(shard *runtimev1.Shard, heirs map[shardKey]store.Assignment) string {
+	switch a, named := heirs[shardKey{shard.GetType(), shard.GetShard()}]; {
+	case !named || a.Epoch != shard.GetEpoch():
 		return t.able(shard.GetNext())
-	}
-	if heirs[named].Worker == shard.GetWorker() {
+	case a.Worker == shard.GetWorker():
 		return ""
+	default:
+		return t.able(a.Worker)
 	}
-	return t.able(heirs[named].Worker)
 }
 
 // Forget drops the members that died before a time.
