@@ -183,19 +183,22 @@ func (a *activation) due() bool {
 }
 
 // Wake lets the next record leave: it has waited for long enough.
-func (a *activation) Wake() { a.hurry() }
-
-// hurry lets the next record leave without those who wait for the actor.
-func (a *activation) hurry() {
+func (a *activation) Wake() {
 	a.slot.mu.Lock()
-	if a.output != nil {
-		a.output.hurried = true
-	}
-	due := a.due()
+	due := a.hurry()
 	a.slot.mu.Unlock()
 	if due {
 		a.send()
 	}
+}
+
+// hurry lets the next record leave without those who wait for the actor, and reports whether
+// the activation is to ask for a place for it. The slot is locked.
+func (a *activation) hurry() bool {
+	if a.output != nil {
+		a.output.hurried = true
+	}
+	return a.due()
 }
 
 // Seal implements [Sender].
@@ -373,14 +376,17 @@ func (a *activation) settled(ctx context.Context) error {
 	p := make(passage, 1)
 	a.slot.mu.Lock()
 	verdict := a.output.follow(p)
+	due := verdict == gate.Wait && a.hurry()
 	a.slot.mu.Unlock()
+	if due {
+		a.send()
+	}
 	switch verdict {
 	case gate.Open:
 		return nil
 	case gate.Broken:
 		return fault.Superseded(a.name())
 	default:
-		a.hurry()
 		return p.wait(ctx)
 	}
 }
