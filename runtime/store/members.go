@@ -39,6 +39,10 @@ type Members interface {
 	// are dead, and all shards without an owner, at epochs that no earlier generation
 	// can have had, so that nothing which began before is accepted. It returns whether it
 	// happened.
+	//
+	// It does not wait for the leases of those workers. What they write is refused by its
+	// epoch; but one that has not heard of it, for the rest of its lease at most, may answer
+	// views from what was lost, while the next owner has begun from what is there.
 	Regenerate(ctx context.Context, seen Point) (bool, Placed, error)
 	// Forget drops the workers that have been dead, and the identities of the actors
 	// that have been without state or live keys, for longer than age on the store's own
