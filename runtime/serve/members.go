@@ -15,8 +15,9 @@ import (
 
 const (
 	// maxMessage is the largest request of a member, in bytes: a commit or an
-	// announcement of 4 MiB, and what frames it.
-	maxMessage = 4<<20 + 64<<10
+	// announcement of 4 MiB, and what frames it. A record that brings as many keys as it may,
+	// forgets as many, and changes as many tasks, takes 64 KiB for that alone.
+	maxMessage = 4<<20 + 128<<10
 	// maxStreams is how many requests a connection makes at once.
 	maxStreams = 1000
 )
