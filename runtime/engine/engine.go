@@ -32,7 +32,7 @@ type Engine struct {
 	store store.Store
 	log   *slog.Logger
 	gate  *gate
-	marks marks
+	marks *marks
 	board *board
 	tasks *dispatcher
 	// follower keeps the board up with other engines.
@@ -70,7 +70,7 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, store: cfg.Store, log: cfg.Logger,
 		gate:     newGate(),
-		marks:    marks{key: []byte(cluster.ID)},
+		marks:    newMarks(cluster.ID),
 		board:    newBoard(rand.Text()),
 		loaded:   make(chan struct{}),
 		planning: newSlot(), announcing: newSlot(), reading: newSlot(),

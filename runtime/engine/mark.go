@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
+	"sync"
 
 	"github.com/francis-actors/francis/runtime/store"
 )
@@ -21,23 +23,30 @@ const (
 
 // marks seals how far the store has come, for workers to show again. The key is the id
 // of the cluster, which only the store knows: a worker that could make up a mark could
-// end every activation of the cluster.
-type marks struct{ key []byte }
+// end every activation of the cluster. Its methods may be called concurrently.
+type marks struct {
+	mu  sync.Mutex
+	mac hash.Hash
+}
+
+func newMarks(cluster string) *marks { return &marks{mac: hmac.New(sha256.New, []byte(cluster))} }
 
 // seal makes a mark.
-func (m marks) seal(at store.Point) []byte {
-	mark := make([]byte, 0, pointSize+sealSize)
+func (m *marks) seal(at store.Point) []byte {
+	mark := make([]byte, 0, pointSize+sha256.Size)
 	for _, part := range []uint64{at.Generation, uint64(at.Counter), at.Branch} {
 		mark = binary.BigEndian.AppendUint64(mark, part)
 	}
-	sum := hmac.New(sha256.New, m.key)
-	_, _ = sum.Write(mark) // never fails (hash.Hash)
-	return append(mark, sum.Sum(nil)[:sealSize]...)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mac.Reset()
+	_, _ = m.mac.Write(mark) // never fails (hash.Hash)
+	return m.mac.Sum(mark)[:pointSize+sealSize]
 }
 
 // open returns what a mark says; false for one that this cluster has not made, or that
 // another release has made in another form.
-func (m marks) open(mark []byte) (store.Point, bool) {
+func (m *marks) open(mark []byte) (store.Point, bool) {
 	if len(mark) != pointSize+sealSize {
 		return store.Point{}, false
 	}

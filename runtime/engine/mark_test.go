@@ -11,7 +11,7 @@ import (
 
 func TestMarks(t *testing.T) {
 	t.Parallel()
-	m, other := marks{key: []byte("cluster")}, marks{key: []byte("another")}
+	m, other := newMarks("cluster"), newMarks("another")
 	seven := store.Point{Generation: 3, Branch: 5, Counter: 7}
 	mark := m.seal(seven)
 	if got, ok := m.open(mark); !ok || got != seven {
@@ -48,7 +48,7 @@ func TestLostMarkBeginsAGeneration(t *testing.T) {
 		return now.Generation
 	}
 	now := pointOf(t, keeps)
-	rogue := marks{key: []byte("guess")}
+	rogue := newMarks("guess")
 	for name, mark := range map[string][]byte{"none": nil, "the present one": e.marks.seal(now), "made up": rogue.seal(store.Point{Generation: 1, Counter: 1 << 60})} {
 		if err := e.believe(t.Context(), mark); err != nil || generation() != 1 {
 			t.Errorf("%s: %v, generation %d", name, err, generation())

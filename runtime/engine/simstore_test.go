@@ -372,7 +372,7 @@ func (r *recorder) Cluster(ctx context.Context) (store.Cluster, error) {
 // lost reports whether the store was put back to before a mark.
 func (r *recorder) lost(mark []byte) bool {
 	now, _ := r.Store.Cluster(context.Background()) // memory does not fail
-	seen, ok := marks{key: []byte(now.ID)}.open(mark)
+	seen, ok := newMarks(now.ID).open(mark)
 	return r.behind && ok && now.Behind(seen)
 }
 
