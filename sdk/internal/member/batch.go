@@ -198,9 +198,26 @@ func (b *batcher[Q, R]) fill(batch *batch[Q, R]) bool {
 func (i *item[Q, R]) leave() bool {
 	if !i.sealed {
 		i.sealed, i.query = true, i.Seal()
-		i.size, i.weight = proto.Size(i.query), weightOf(i.query)
+		i.size, i.weight = sizeOf(i.query), weightOf(i.query)
 	}
 	return i.query.ProtoReflect().IsValid()
+}
+
+// maxHead is how large what a record has beside its data is at most, in bytes, where it
+// keeps no keys and does nothing to tasks: a batch of nothing but that is small enough.
+const maxHead = 2 << 10
+
+// sizeOf is how large a query is at most, in bytes. Most records are states and nothing
+// else; to measure all the messages in one takes as long as to take it over.
+func sizeOf(query proto.Message) int {
+	if record, ok := query.(*runtimev1.Record); ok && onlyState(record) {
+		return maxHead + len(record.GetData())
+	}
+	return proto.Size(query)
+}
+
+func onlyState(record *runtimev1.Record) bool {
+	return len(record.GetKeys()) == 0 && len(record.GetForgotten()) == 0 && len(record.GetChanges()) == 0 && record.GetCompletes() == nil
 }
 
 // weightOf is how much of a request an item takes. A change of a task is many small
