@@ -163,8 +163,7 @@ func (d *dispatcher) moved(moved store.Moved, err error) {
 	}
 	moves := make([]dispatch.Move, len(moved.Moves))
 	for i, move := range moved.Moves {
-		key := store.KeyOf(move.Key)
-		moves[i] = dispatch.Move{Type: key.Type, Key: dispatch.KeyOf(move.Key), Task: move.Task, Counter: uint64(move.Counter)}
+		moves[i] = dispatch.Move{Type: move.Key.Type, Key: keyOf(move.Key), Task: move.Task, Counter: uint64(move.Counter)}
 	}
 	d.tell(func() { d.core.Moved(moves) })
 }

@@ -58,7 +58,7 @@ func (m Moved) And(later Moved) Moved {
 // highest counter holds: all calls of a transaction report the same.
 type Move struct {
 	// Key names it.
-	Key *runtimev1.TaskKey
+	Key TaskKey
 	// Task is what is stored; nil if there is no such task any more.
 	Task *runtimev1.ScheduledTask
 	// Counter is that of the transaction, and so the revision of the task.

@@ -35,9 +35,22 @@ type actor struct {
 type out struct {
 	row            row
 	worker         *worker
-	epoch          uint64
 	held, stranded bool
+	// delivery is what the worker was given, with its fence; not set for one that is held.
+	delivery runtimev1.Delivery
+	fence    runtimev1.Fence
 }
+
+// newOut is a delivery of an actor's task to the owner of its shard.
+func newOut(r row, w *worker, s *shard) *out {
+	o := &out{row: r, worker: w}
+	o.fence.Shard, o.fence.Epoch = s.entry.GetShard(), s.entry.GetEpoch()
+	o.delivery.Task, o.delivery.Fence = r.s, &o.fence
+	return o
+}
+
+// epoch is that of the shard by which it went out.
+func (o *out) epoch() uint64 { return o.fence.GetEpoch() }
 
 // put takes up a row, in order. Of too many the last is left to the store.
 func (a *actor) put(r row) {

@@ -223,7 +223,7 @@ func (d *Dispatcher) Released(worker string, releases []*runtimev1.ReleaseReques
 			continue
 		}
 		for _, a := range k.shards[number].inOrder() {
-			if a.out != nil && !a.out.held && a.out.worker.id == worker && a.out.epoch <= release.GetFence().GetEpoch() {
+			if a.out != nil && !a.out.held && a.out.worker.id == worker && a.out.epoch() <= release.GetFence().GetEpoch() {
 				a.again()
 			}
 		}

@@ -66,7 +66,7 @@ func (k *kind) own(number int, entry *runtimev1.Shard) {
 	k.owned += owned(entry) - owned(old)
 	s.entry = entry
 	for _, a := range s.inOrder() {
-		if a.out != nil && !a.out.held && a.out.epoch < entry.GetEpoch() {
+		if a.out != nil && !a.out.held && a.out.epoch() < entry.GetEpoch() {
 			a.outlive()
 		}
 		a.place()

@@ -58,7 +58,11 @@ type timers []timer
 
 func (t *timers) push(one timer) { heap.Push((*timerHeap)(t), one) }
 
-func (t *timers) pop() timer { return heap.Pop((*timerHeap)(t)).(timer) } //nolint:forcetypeassert // nothing else is in it
+func (t *timers) pop() timer {
+	first := (*t)[0]
+	heap.Pop((*timerHeap)(t))
+	return first
+}
 
 type timerHeap []timer
 
@@ -67,8 +71,7 @@ func (h timerHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
 func (h timerHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *timerHeap) Push(x any)        { *h = append(*h, x.(timer)) } //nolint:forcetypeassert // nothing else is in it
 func (h *timerHeap) Pop() any {
-	last := (*h)[len(*h)-1]
 	(*h)[len(*h)-1] = timer{}
 	*h = (*h)[:len(*h)-1]
-	return last
+	return nil // it was looked at before
 }

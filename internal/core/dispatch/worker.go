@@ -114,8 +114,7 @@ func (w *worker) next() *actor {
 func (w *worker) deliver(a *actor) *runtimev1.Delivery {
 	r := a.rows[0]
 	a.drop(0)
-	fence := &runtimev1.Fence{Shard: a.shard.entry.GetShard(), Epoch: a.shard.entry.GetEpoch()}
-	a.out = &out{row: r, worker: w, epoch: fence.GetEpoch()}
+	a.out = newOut(r, w, a.shard)
 	w.holds[a] = struct{}{}
 	w.out++
 	a.place()
@@ -123,12 +122,12 @@ func (w *worker) deliver(a *actor) *runtimev1.Delivery {
 	if schedule.Missed(r.s.GetTask().GetTiming(), r.Due, w.d.now) {
 		a.out.held = true
 		w.d.skips = append(w.d.skips, Skip{Worker: w.id, Settlement: &runtimev1.Settlement{
-			Key: r.s.GetTask().GetKey(), Revision: r.revision(), Fence: fence, End: &runtimev1.Settlement_Returned{},
+			Key: r.s.GetTask().GetKey(), Revision: r.revision(), Fence: &a.out.fence, End: &runtimev1.Settlement_Returned{},
 		}})
 		return nil
 	}
 	w.lonely = r.s.GetAlone()
-	return &runtimev1.Delivery{Task: r.s, Fence: fence}
+	return &a.out.delivery
 }
 
 // token takes a token of the type. Without one the worker is looked at again when there is.

@@ -83,9 +83,9 @@ func deleteWhole(b *bench) {
 	var gone []string
 	for _, move := range moved.Moves {
 		if move.Task != nil || move.Counter != moved.Counter {
-			b.Errorf("%v moved to %v at %d", name(move.Key), move.Task, move.Counter)
+			b.Errorf("%v moved to %v at %d", name(move.Key.Message()), move.Task, move.Counter)
 		}
-		gone = append(gone, name(move.Key))
+		gone = append(gone, name(move.Key.Message()))
 	}
 	want(b, "moves", gone, []string{"a!x", "a#1", "a#2"})
 

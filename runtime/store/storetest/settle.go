@@ -286,7 +286,7 @@ func settleLarge(b *bench) {
 		want(b, fmt.Sprint("verdict ", i), verdict, map[bool]runtimev1.Verdict{true: superseded, false: applied}[i%4 == 0])
 	}
 	for _, m := range moved.Moves {
-		want(b, "revision of "+name(m.Key), m.Task.GetRevision(), uint64(m.Counter))
+		want(b, "revision of "+name(m.Key.Message()), m.Task.GetRevision(), uint64(m.Counter))
 	}
 	tasks = nil
 	for i := range count {

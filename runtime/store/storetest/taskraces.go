@@ -67,7 +67,7 @@ func raceMoves(b *bench) {
 			return
 		}
 		for _, m := range moved.Moves {
-			k := name(m.Key)
+			k := name(m.Key.Message())
 			if m.Counter == at0[k] && m.Task.GetRevision() != known[k].GetRevision() {
 				b.Errorf("%s is %v and %v at the counter %d", k, m.Task, known[k], m.Counter)
 			}

@@ -192,9 +192,9 @@ func (b *bench) moved(what string, moved store.Moved, keys ...*runtimev1.TaskKey
 		expected = append(expected, name(key))
 	}
 	for _, m := range moved.Moves {
-		got = append(got, name(m.Key))
-		if now := b.stored(m.Key); !proto.Equal(now, m.Task) || (now == nil) != (m.Task == nil) {
-			b.Errorf("%s: %s moved to %v, and %v is stored", what, name(m.Key), m.Task, now)
+		got = append(got, name(m.Key.Message()))
+		if now := b.stored(m.Key.Message()); !proto.Equal(now, m.Task) || (now == nil) != (m.Task == nil) {
+			b.Errorf("%s: %s moved to %v, and %v is stored", what, name(m.Key.Message()), m.Task, now)
 		}
 	}
 	slices.Sort(expected)

@@ -43,7 +43,7 @@ func (w *Work) Moves() []store.Move {
 	}
 	moves := make([]store.Move, len(w.moved))
 	for i, r := range w.moved {
-		moves[i] = store.Move{Key: r.Message(), Task: r.Task, Counter: w.draft.config.Revision}
+		moves[i] = store.Move{Key: r.TaskKey, Task: r.Task, Counter: w.draft.config.Revision}
 	}
 	return moves
 }
