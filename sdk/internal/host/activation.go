@@ -113,7 +113,7 @@ func (s *slot) blank() *activation {
 // load reads the actor from the runtime.
 func (a *activation) load(ctx context.Context, r *run) error {
 	asked := boottime.Now()
-	res, err := r.host.cfg.Cluster.Load(ctx, &runtimev1.LoadRequest_Read{Actor: a.actor(), Fence: a.fence()})
+	res, err := r.host.cfg.Cluster.Load(ctx, a.read())
 	switch {
 	case err != nil:
 		return r.failed(err, francisv1.Reason_REASON_ACTIVATION_FAILED)
@@ -162,12 +162,17 @@ func (a *activation) decode(r *run, stored *runtimev1.State) error {
 
 func (a *activation) name() string { return a.slot.table.typ.Type + "/" + a.slot.id }
 
-func (a *activation) actor() *runtimev1.Actor {
-	return &runtimev1.Actor{Type: a.slot.table.typ.Type, Id: a.slot.id}
-}
-
-func (a *activation) fence() *runtimev1.Fence {
-	return &runtimev1.Fence{Shard: a.slot.shard, Epoch: a.epoch}
+// read asks for the actor. The messages in it are one piece of memory with it.
+func (a *activation) read() *runtimev1.LoadRequest_Read {
+	r := &struct {
+		read  runtimev1.LoadRequest_Read
+		actor runtimev1.Actor
+		fence runtimev1.Fence
+	}{}
+	r.actor.Type, r.actor.Id = a.slot.table.typ.Type, a.slot.id
+	r.fence.Shard, r.fence.Epoch = a.slot.shard, a.epoch
+	r.read.Actor, r.read.Fence = &r.actor, &r.fence
+	return &r.read
 }
 
 // construct calls the constructor of the actor.

@@ -41,6 +41,9 @@ type delivery struct {
 	failure *runtimev1.Failure
 	// cancelled is true when it failed because the host had cancelled its turn.
 	cancelled bool
+	// later is what its run has to do with tasks, and completes what its record says.
+	later     later
+	completes runtimev1.Completion
 }
 
 // Deliver takes a delivery. It is in the queue of its actor when Deliver returns, unless
@@ -58,7 +61,8 @@ func (h *Host) Deliver(due *runtimev1.Delivery) {
 	}
 	// It waits for as long as it has to; its deadline begins with its method.
 	r.forwarded, r.ends, r.due = true, true, 0
-	r.later.Store(&later{delivery: d})
+	d.later.delivery = d
+	r.later.Store(&d.later)
 	if h.cfg.Cluster.Entry(r.typ, r.shard).GetEpoch() < due.GetFence().GetEpoch() {
 		go r.deliverLate(&call)
 		return
@@ -192,7 +196,8 @@ func (d *delivery) name() deliveryName {
 
 // completion says in a record that it completes the delivery.
 func (d *delivery) completion() *runtimev1.Completion {
-	return &runtimev1.Completion{Key: d.task().GetKey(), Revision: d.due.GetTask().GetRevision()}
+	d.completes.Key, d.completes.Revision = d.task().GetKey(), d.due.GetTask().GetRevision()
+	return &d.completes
 }
 
 // Answer ends the delivery. What its record has completed has ended; what moves comes again

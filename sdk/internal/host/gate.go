@@ -56,6 +56,9 @@ type output struct {
 // broken reports whether a record of the activation was refused or lost.
 func (o *output) broken() bool { return o != nil && o.gate.Broken() }
 
+// open reports whether nothing is pending, and nothing was lost.
+func (o *output) open() bool { return o == nil || !o.gate.Broken() && !o.gate.Pending() }
+
 // follow lets w wait for all that is pending, if anything is.
 func (o *output) follow(w waiter) gate.Verdict {
 	if o == nil {
@@ -373,22 +376,22 @@ func (a *activation) answeredAll(ctx context.Context) error {
 // settled waits until everything that happened in the activation before now is durable.
 // It fails when ctx ends first, and when it will never be.
 func (a *activation) settled(ctx context.Context) error {
-	p := make(passage, 1)
 	a.slot.mu.Lock()
+	if a.output.open() {
+		a.slot.mu.Unlock()
+		return nil
+	}
+	p := make(passage, 1)
 	verdict := a.output.follow(p)
 	due := verdict == gate.Wait && a.hurry()
 	a.slot.mu.Unlock()
 	if due {
 		a.send()
 	}
-	switch verdict {
-	case gate.Open:
-		return nil
-	case gate.Broken:
+	if verdict == gate.Broken {
 		return fault.Superseded(a.name())
-	default:
-		return p.wait(ctx)
 	}
+	return p.wait(ctx)
 }
 
 // wait returns what the passage is told, or the error of ctx when it ends first.

@@ -114,7 +114,9 @@ func (r *run) recall(key keys.Digest) (bool, error) {
 	a := r.activation
 	stored, pending := a.pendingReply(key)
 	if !pending {
-		res, err := r.host.cfg.Cluster.Load((*turnContext)(r), &runtimev1.LoadRequest_Read{Actor: a.actor(), Fence: a.fence(), Recall: key[:]})
+		read := a.read()
+		read.Recall = key[:]
+		res, err := r.host.cfg.Cluster.Load((*turnContext)(r), read)
 		switch {
 		case err != nil:
 			return false, ended(err)
