@@ -54,7 +54,7 @@ func TestRunsThatAreUsedAgain(t *testing.T) {
 			return nil
 		}, false},
 		"late": {func(context.Context) error {
-			time.Sleep(timeout) // its deadline passes at this moment
+			time.Sleep(timeout + time.Nanosecond) // its deadline has just passed
 			return nil
 		}, false},
 		"left by its caller": {func(ctx context.Context) error {
