@@ -3,8 +3,9 @@ package turn
 // list is a doubly linked list through the tickets themselves.
 type list[H any] struct {
 	head, tail *Ticket[H]
-	size       int32
 }
+
+func (l *list[H]) empty() bool { return l.head == nil }
 
 func (l *list[H]) push(t *Ticket[H]) {
 	t.prev, t.next = l.tail, nil
@@ -14,7 +15,6 @@ func (l *list[H]) push(t *Ticket[H]) {
 		l.tail.next = t
 	}
 	l.tail = t
-	l.size++
 }
 
 func (l *list[H]) remove(t *Ticket[H]) {
@@ -29,7 +29,6 @@ func (l *list[H]) remove(t *Ticket[H]) {
 		t.next.prev = t.prev
 	}
 	t.prev, t.next = nil, nil
-	l.size--
 }
 
 // append adds the holders of the list to holders.

@@ -49,6 +49,8 @@ const (
 // Queue admits tickets to one actor. The zero value is a cold, empty queue.
 type Queue[H any] struct {
 	waiting, running list[H]
+	// waits is how many wait.
+	waits int32
 	// alone is true while the only running ticket excludes all others.
 	alone bool
 	// open is true from Opened on: the actor is in memory.
@@ -60,15 +62,16 @@ type Queue[H any] struct {
 // Arrive asks for admission of t. At most limit tickets wait; the next one is
 // refused.
 func (q *Queue[H]) Arrive(t *Ticket[H], limit int) Verdict {
-	if q.waiting.size == 0 && q.admissible(t.Mode) {
+	if q.waiting.empty() && q.admissible(t.Mode) {
 		q.admit(t)
 		return Admitted
 	}
-	if int(q.waiting.size) >= limit {
+	if int(q.waits) >= limit {
 		return Refused
 	}
 	t.waiting = true
 	q.waiting.push(t)
+	q.waits++
 	return Queued
 }
 
@@ -79,8 +82,7 @@ func (q *Queue[H]) Next() *Ticket[H] {
 	if t == nil || !q.admissible(t.Mode) {
 		return nil
 	}
-	q.waiting.remove(t)
-	t.waiting = false
+	q.withdraw(t)
 	q.admit(t)
 	return t
 }
@@ -89,7 +91,7 @@ func (q *Queue[H]) Next() *Ticket[H] {
 func (q *Queue[H]) Leave(t *Ticket[H]) {
 	q.running.remove(t)
 	q.alone = false
-	if q.running.size == 0 && q.spoiled {
+	if q.running.empty() && q.spoiled {
 		q.open, q.spoiled = false, false
 	}
 }
@@ -100,8 +102,7 @@ func (q *Queue[H]) Abandon(t *Ticket[H]) bool {
 	if !t.waiting {
 		return false
 	}
-	q.waiting.remove(t)
-	t.waiting = false
+	q.withdraw(t)
 	return true
 }
 
@@ -115,7 +116,7 @@ func (q *Queue[H]) Opened(t *Ticket[H]) {
 // Spoil says that the actor in memory can no longer be used. Nobody else is
 // admitted until the running tickets have left; the queue is cold then.
 func (q *Queue[H]) Spoil() {
-	if q.running.size == 0 {
+	if q.running.empty() {
 		q.open = false
 		return
 	}
@@ -130,10 +131,10 @@ func (q *Queue[H]) Open() bool { return q.open && !q.spoiled }
 func (q *Queue[H]) Cold() bool { return !q.open }
 
 // Idle reports whether no ticket runs or waits.
-func (q *Queue[H]) Idle() bool { return q.running.size == 0 && q.waiting.size == 0 }
+func (q *Queue[H]) Idle() bool { return q.running.empty() && q.waiting.empty() }
 
 // Waiting is the number of tickets that wait.
-func (q *Queue[H]) Waiting() int { return int(q.waiting.size) }
+func (q *Queue[H]) Waiting() int { return int(q.waits) }
 
 // Holders lists who runs and who waits, in order of arrival.
 func (q *Queue[H]) Holders() []H { return q.waiting.append(q.Running()) }
@@ -142,10 +143,17 @@ func (q *Queue[H]) Holders() []H { return q.waiting.append(q.Running()) }
 func (q *Queue[H]) Running() []H { return q.running.append(nil) }
 
 func (q *Queue[H]) admissible(m Mode) bool {
-	if q.running.size == 0 {
+	if q.running.empty() {
 		return true
 	}
 	return m == Shared && q.open && !q.alone && !q.spoiled
+}
+
+// withdraw takes t out of those who wait.
+func (q *Queue[H]) withdraw(t *Ticket[H]) {
+	q.waiting.remove(t)
+	q.waits--
+	t.waiting = false
 }
 
 func (q *Queue[H]) admit(t *Ticket[H]) {

@@ -58,28 +58,42 @@ type activation struct {
 
 	// away counts the callers who have been answered and do not run yet. While there are
 	// any, the next record is not sent: many callers call again at once.
-	away  atomic.Int32
-	slot  *slot
-	hooks []func(context.Context)
+	away atomic.Int32
+	slot *slot
 	// number is drawn when the actor is loaded; it names the records of the activation.
 	number uint64
 	// version counts the actor's commits that are durable.
 	version atomic.Uint64
-	// keys are the idempotency keys of the actor.
-	keys keys.Index
 	// base is the identity of the last record that is durable, and sequence counts the
 	// records that were sent. Both are guarded by the lock of the slot.
 	base     identity
 	sequence uint64
-	// replies has those of keys that are not durable yet. It is guarded by the lock of the
-	// slot.
-	replies map[keys.Digest][]byte
+	// extras are nil for most activations, which pay for no more than a pointer. Who holds
+	// the slot alone sets them.
+	extras *extras
 
 	// mu guards snapshot, which views make when the first of them asks.
 	mu sync.Mutex
 	// snapshot is a copy of the state for the views of this version; nil until one
 	// asks for it.
 	snapshot proto.Message
+}
+
+// extras are what few activations have.
+type extras struct {
+	hooks []func(context.Context)
+	// keys are the idempotency keys of the actor, and replies has those of keys that are not
+	// durable yet. replies is guarded by the lock of the slot.
+	keys    keys.Index
+	replies map[keys.Digest][]byte
+}
+
+// extra are the extras of an activation that needs some. Its caller holds the slot alone.
+func (a *activation) extra() *extras {
+	if a.extras == nil {
+		a.extras = &extras{replies: map[keys.Digest][]byte{}}
+	}
+	return a.extras
 }
 
 // encoding gives equal states equal bytes within one program. Whether required fields are
@@ -257,10 +271,13 @@ func (a *activation) rollback() {
 
 // deactivate calls the hooks of the actor, the last registered first.
 func (a *activation) deactivate(ctx context.Context) {
-	for _, hook := range slices.Backward(a.hooks) {
+	if a.extras == nil {
+		return
+	}
+	for _, hook := range slices.Backward(a.extras.hooks) {
 		a.runHook(ctx, hook)
 	}
-	a.hooks = nil
+	a.extras.hooks = nil
 }
 
 // runHook calls a hook on a goroutine of its own, which it may end (runtime.Goexit): the
@@ -287,7 +304,10 @@ func (a *activation) Version() uint64 { return a.version.Load() }
 
 func (a *activation) State() proto.Message { return a.shared() }
 
-func (a *activation) OnDeactivate(hook func(context.Context)) { a.hooks = append(a.hooks, hook) }
+func (a *activation) OnDeactivate(hook func(context.Context)) {
+	e := a.extra()
+	e.hooks = append(e.hooks, hook)
+}
 
 func (a *activation) Log() *slog.Logger {
 	return a.slot.table.host.cfg.Logger.With("actor", a.name())

@@ -296,7 +296,7 @@ func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]g
 		a.base = identityOf(flight.GetIdentity())
 		a.version.Store(res.GetVersion())
 		for _, key := range flight.GetKeys() {
-			delete(a.replies, digestIn(key.GetDigest()))
+			delete(a.extras.replies, digestIn(key.GetDigest()))
 		}
 		flight.Reset()
 		return o.gate.Applied(), reasons{}

@@ -84,7 +84,7 @@ func (r *run) recognised() (bool, error) {
 	}
 	k := r.keyed
 	k.key, k.request = digest([]byte(k.name)), digest([]byte(r.method.Procedure), request)
-	switch a.keys.Check(k.key, k.request, r.host.deadlines.Now()) {
+	switch a.extra().keys.Check(k.key, k.request, r.host.deadlines.Now()) {
 	case keys.Repeated:
 		return r.recall(k.key)
 	case keys.Conflicting:
@@ -125,7 +125,7 @@ func (r *run) recall(key keys.Digest) (bool, error) {
 		case res.GetVerdict() == runtimev1.Verdict_VERDICT_DAMAGED:
 			return false, fault.StateMismatch(r.name(), "the checksum of a reply that was kept is wrong")
 		case len(res.GetKeys()) == 0:
-			a.keys.Forget(key)
+			a.extras.keys.Forget(key)
 			return false, nil
 		}
 		stored = res.GetKeys()[0].GetReply()
@@ -139,7 +139,7 @@ func (r *run) recall(key keys.Digest) (bool, error) {
 func (a *activation) pendingReply(key keys.Digest) ([]byte, bool) {
 	a.slot.mu.Lock()
 	defer a.slot.mu.Unlock()
-	reply, ok := a.replies[key]
+	reply, ok := a.extras.replies[key]
 	return reply, ok
 }
 
@@ -187,16 +187,13 @@ func (a *activation) keep(r *run) {
 	if stored == nil {
 		return
 	}
-	forgotten := a.keys.Add(r.keyed.key, r.keyed.request, a.slot.table.host.deadlines.Now())
+	forgotten := a.extras.keys.Add(r.keyed.key, r.keyed.request, a.slot.table.host.deadlines.Now())
 	if !r.clears() { // which forgets all others
 		for _, old := range forgotten {
 			a.output.next.Forgotten = append(a.output.next.Forgotten, old[:])
 		}
 	}
-	if a.replies == nil {
-		a.replies = map[keys.Digest][]byte{}
-	}
-	a.replies[r.keyed.key] = stored.GetReply()
+	a.extras.replies[r.keyed.key] = stored.GetReply()
 	next := a.output.next
 	next.Keys = append(next.Keys, stored)
 }
@@ -205,6 +202,6 @@ func (a *activation) keep(r *run) {
 func (a *activation) knows(stored []*runtimev1.Key) {
 	now := a.slot.table.host.deadlines.Now()
 	for _, key := range stored {
-		a.keys.Add(digestIn(key.GetDigest()), digestIn(key.GetRequest()), now-key.GetAge().AsDuration())
+		a.extra().keys.Add(digestIn(key.GetDigest()), digestIn(key.GetRequest()), now-key.GetAge().AsDuration())
 	}
 }

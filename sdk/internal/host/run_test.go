@@ -22,8 +22,8 @@ func TestIdleActivationIsSmall(t *testing.T) {
 		t.Skip("sizes are those of machines with words of 8 bytes")
 	}
 	var s slot
-	if size := unsafe.Sizeof(s); size > 384 {
-		t.Errorf("a slot with an activation has %d bytes, want 384 at most", size)
+	if size := unsafe.Sizeof(s); size > 320 {
+		t.Errorf("a slot with an activation has %d bytes, want 320 at most", size)
 	}
 	if end := unsafe.Offsetof(s.first) + unsafe.Offsetof(s.first.away); end > 3*64 {
 		t.Errorf("what a call needs of it ends at %d, want 192 at most", end)
