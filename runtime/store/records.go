@@ -24,8 +24,9 @@ type Records interface {
 	// Commit writes records of a worker, together with those of other calls in one
 	// transaction, and answers each, in order: APPLIED, ALREADY_APPLIED, STALE_EPOCH,
 	// STALE_BASE, SUPERSEDED when the delivery that it completes is not the stage that the
-	// task has, or TOO_MANY_TASKS when it deletes an actor that has more tasks and dead
-	// letters than limit.MaxDeleted. A refused record never fails its neighbours.
+	// task has, TOO_MANY_TASKS when it deletes an actor that has more tasks and dead
+	// letters than limit.MaxDeleted, or DAMAGED when what the store holds of the actor or its
+	// tasks cannot be read. A refused record never fails its neighbours.
 	//
 	// A record that applies first completes its delivery, which gives the task its next
 	// time or ends it, and then makes its changes in order, as [Tasks] has it; that one of

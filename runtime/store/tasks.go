@@ -22,8 +22,8 @@ type Tasks interface {
 	Change(ctx context.Context, changes []*runtimev1.TaskChange) ([]runtimev1.ChangeResponse_Result, Moved, error)
 	// Settle ends deliveries of a worker that no record completes, and answers each:
 	// APPLIED, STALE_EPOCH when the worker does not own the actor's shard at that epoch,
-	// or SUPERSEDED when the task has another revision or is gone. One that is refused
-	// never fails its neighbours.
+	// SUPERSEDED when the task has another revision or is gone, or DAMAGED when it cannot be
+	// read. One that is refused never fails its neighbours.
 	Settle(ctx context.Context, worker string, settlements []*runtimev1.Settlement) ([]runtimev1.Verdict, Moved, error)
 	// Strand marks tasks that were out with a worker when it was declared dead. There is
 	// no fence: a task that has another revision by now is left as it is.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -150,6 +151,75 @@ func checkDamagedRow(t *testing.T, statements string) {
 		if got := loadOne(t, s, "w1", id); got.GetVerdict() != want || (want != runtimev1.Verdict_VERDICT_APPLIED && got.GetState().GetMessage()+string(got.GetState().GetData()) != "") {
 			t.Errorf("%s: %s is %v", statements, id, got)
 		}
+	}
+}
+
+// A record that meets a damaged page of the file does not happen, and those that came with it
+// do.
+func TestDamagedPageHarmsNoNeighbour(t *testing.T) {
+	t.Parallel()
+	config := Config{Path: filepath.Join(t.TempDir(), "data.db")}
+	s := mustOpen(t, config)
+	own(t, s, "w1")
+	fill(t, s, damagedActors, 0)
+	mustClose(t, s)
+	const damaged, sound = 1, 40
+	damagePage(t, config.Path, truth(damaged), truth(sound))
+
+	s = mustOpen(t, config)
+	defer mustClose(t, s)
+	next := func(i int) *runtimev1.Record {
+		return record(fmt.Sprint("a", i), identity(uint64(i)+1, 1), identity(uint64(i)+1, 2), []byte("next"))
+	}
+	results, moved, err := s.Commit(t.Context(), "w1", []*runtimev1.Record{next(damaged), next(sound)})
+	ok(t, err)
+	if got := results[0].GetVerdict(); got != runtimev1.Verdict_VERDICT_DAMAGED {
+		t.Errorf("the record of the damaged actor: %v", got)
+	}
+	if got := results[1].GetVerdict(); got != runtimev1.Verdict_VERDICT_APPLIED || moved.Counter == 0 {
+		t.Errorf("its neighbour: %v at %v", got, moved.Point)
+	}
+	if got := loadOne(t, s, "w1", fmt.Sprint("a", sound)).GetState(); string(got.GetData()) != "next" {
+		t.Errorf("the neighbour is %v", got)
+	}
+}
+
+// damagePage damages the page of a file that has something, but not something else.
+func damagePage(t *testing.T, path string, has, not []byte) {
+	t.Helper()
+	image, err := os.ReadFile(path)
+	ok(t, err)
+	at := bytes.Index(image, has)
+	if at < 0 || at/pageSize == bytes.Index(image, not)/pageSize {
+		t.Fatal("what is to be damaged is not where it should be")
+	}
+	image[at/pageSize*pageSize] = 0xff // no page begins so
+	ok(t, os.WriteFile(path, image, 0o600))
+}
+
+// The same holds for the ends of deliveries.
+func TestDamagedPageHarmsNoOtherDelivery(t *testing.T) {
+	t.Parallel()
+	config := Config{Path: filepath.Join(t.TempDir(), "data.db")}
+	s := mustOpen(t, config)
+	own(t, s, "w1")
+	request := func(i int) string { return strings.Repeat(fmt.Sprintf("request %03d,", i), 30) }
+	for i := range 60 {
+		set(t, s, jobOf(fmt.Sprintf("a%03d", i), "j", request(i)))
+	}
+	out := map[string]*runtimev1.ScheduledTask{}
+	for _, one := range due(t, s) {
+		out[one.GetTask().GetKey().GetId()] = one
+	}
+	mustClose(t, s)
+	damagePage(t, config.Path, []byte(request(3)), []byte(request(50)))
+
+	s = mustOpen(t, config)
+	defer mustClose(t, s)
+	verdicts, _, err := s.Settle(t.Context(), "w1", []*runtimev1.Settlement{failing(out["a003"], false), failing(out["a050"], false)})
+	ok(t, err)
+	if want := []runtimev1.Verdict{runtimev1.Verdict_VERDICT_DAMAGED, runtimev1.Verdict_VERDICT_APPLIED}; !slices.Equal(verdicts, want) {
+		t.Errorf("the verdicts are %v, want %v", verdicts, want)
 	}
 }
 

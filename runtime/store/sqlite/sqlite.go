@@ -230,10 +230,11 @@ func (s *Store) Commit(ctx context.Context, worker string, records []*runtimev1.
 	if err := store.CheckRecords(records); err != nil {
 		return nil, store.Moved{}, err
 	}
-	return tasks.CommitInParts(records, func(part []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
-		answer, err := queue.Ask(ctx, s.writer.queue, write{worker: worker, records: part})
-		return answer.results, answer.moved(), err
-	})
+	return tasks.CommitInParts(records, apart(&runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_DAMAGED},
+		func(part []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, store.Moved, error) {
+			answer, err := queue.Ask(ctx, s.writer.queue, write{worker: worker, records: part})
+			return answer.results, answer.moved(), err
+		}))
 }
 
 // shell is the store, as its keeper sees it.

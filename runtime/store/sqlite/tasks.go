@@ -204,7 +204,7 @@ func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtim
 	if err := store.CheckSettlements(settlements); err != nil {
 		return nil, store.Moved{}, err
 	}
-	return tasks.SettleInParts(settlements, func(part []*runtimev1.Settlement) ([]runtimev1.Verdict, store.Moved, error) {
+	return tasks.SettleInParts(settlements, apart(runtimev1.Verdict_VERDICT_DAMAGED, func(part []*runtimev1.Settlement) ([]runtimev1.Verdict, store.Moved, error) {
 		var verdicts []runtimev1.Verdict
 		moved, err := s.work(ctx, work{rows: len(part), do: func(w *tasks.Work) (err error) {
 			verdicts, err = w.Settle(s.held.table, worker, part)
@@ -214,7 +214,7 @@ func (s *Store) Settle(ctx context.Context, worker string, settlements []*runtim
 			return nil, store.Moved{}, err
 		}
 		return verdicts, moved, nil
-	})
+	}))
 }
 
 // Strand implements store.Tasks.

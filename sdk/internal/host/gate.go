@@ -292,6 +292,8 @@ func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]g
 		return o.gate.Refused(), a.superseded()
 	case err == nil && answer == runtimev1.Verdict_VERDICT_TOO_MANY_TASKS:
 		return o.gate.Refused(), reasons{nothing: fault.TooManyTasks(a.name(), limit.MaxDeleted)}
+	case err == nil && answer == runtimev1.Verdict_VERDICT_DAMAGED:
+		return o.gate.Refused(), reasons{nothing: fault.StateDamaged(a.name())}
 	case err == nil && (answer == runtimev1.Verdict_VERDICT_APPLIED || answer == runtimev1.Verdict_VERDICT_ALREADY_APPLIED):
 		a.base = identityOf(flight.GetIdentity())
 		a.version.Store(res.GetVersion())

@@ -11,6 +11,7 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
+	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/sdk"
@@ -400,5 +401,18 @@ func TestServedCallEndsWithItsContext(t *testing.T) {
 		}
 		b.probes.Open("gate")
 		wantSum(t, hold, 1)
+	})
+}
+
+// What cannot be written because the store is damaged did not happen, and no other try helps.
+func TestDamagedCommit(t *testing.T) {
+	onStage(t, func(s *stage) {
+		done := s.call(1)
+		s.answer(runtimev1.Verdict_VERDICT_DAMAGED)
+		err := (<-done).err
+		wantFault(t, err, connect.CodeDataLoss, francisv1.Reason_REASON_STATE_MISMATCH)
+		if sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {
+			t.Errorf("the outcome is %v", sdk.OutcomeOf(err))
+		}
 	})
 }

@@ -290,7 +290,7 @@ func (s *session) tellRefused(results []*runtimev1.CommitResponse_Result) {
 func doubt(results []*runtimev1.CommitResponse_Result) {
 	for n, result := range results {
 		v := result.GetVerdict()
-		if v == runtimev1.Verdict_VERDICT_STALE_EPOCH || v == runtimev1.Verdict_VERDICT_STALE_BASE || v == runtimev1.Verdict_VERDICT_TOO_MANY_TASKS {
+		if v == runtimev1.Verdict_VERDICT_STALE_EPOCH || v == runtimev1.Verdict_VERDICT_STALE_BASE || v == runtimev1.Verdict_VERDICT_TOO_MANY_TASKS || v == runtimev1.Verdict_VERDICT_DAMAGED {
 			results[n] = &runtimev1.CommitResponse_Result{Verdict: runtimev1.Verdict_VERDICT_UNSPECIFIED}
 		}
 	}

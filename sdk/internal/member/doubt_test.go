@@ -13,6 +13,7 @@ func TestDoubt(t *testing.T) {
 	believed := map[runtimev1.Verdict]bool{
 		runtimev1.Verdict_VERDICT_APPLIED: true, runtimev1.Verdict_VERDICT_ALREADY_APPLIED: true, runtimev1.Verdict_VERDICT_SUPERSEDED: true,
 		runtimev1.Verdict_VERDICT_STALE_EPOCH: false, runtimev1.Verdict_VERDICT_STALE_BASE: false, runtimev1.Verdict_VERDICT_TOO_MANY_TASKS: false,
+		runtimev1.Verdict_VERDICT_DAMAGED: false,
 	}
 	for verdict, want := range believed {
 		results := []*runtimev1.CommitResponse_Result{{Verdict: verdict}}
