@@ -277,6 +277,24 @@ func TestCommitToAFullStore(t *testing.T) {
 	}
 }
 
+// So is one that is damaged: to wait for it would keep everything that is in the request.
+func TestCommitToADamagedStore(t *testing.T) {
+	run(t, func(b *bed) {
+		b.onCommit = func(int, []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error) {
+			return nil, fault.StoreDamaged("it is damaged")
+		}
+		done := b.add(&behaviourv1.AddRequest{In: 1})
+		time.Sleep(time.Minute)
+		if len(done) == 0 {
+			t.Error("the call is told nothing")
+		}
+		b.set(func() { b.onCommit = nil })
+		if err := <-done; connect.CodeOf(err) != connect.CodeDataLoss || sdk.OutcomeOf(err) != sdk.OutcomeNothingHappened {
+			t.Errorf("the call ended with %v (%v)", err, sdk.OutcomeOf(err))
+		}
+	})
+}
+
 func TestAnswersOfTheWrongNumber(t *testing.T) {
 	run(t, func(b *bed) {
 		b.onCommit = func(int, []*runtimev1.Record) ([]*runtimev1.CommitResponse_Result, error) { return nil, nil }

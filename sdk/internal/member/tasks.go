@@ -118,7 +118,7 @@ func (s *session) change(changes []*runtimev1.TaskChange) ([]runtimev1.ChangeRes
 		case dead(err):
 			s.die()
 			return nil, unsent(fmt.Errorf("%w: %w", errSessionOver, err))
-		case Permanent(err) || full(err) || !withoutEffect(err):
+		case Permanent(err) || unfit(err) || !withoutEffect(err):
 			return nil, err
 		case !deadline.Sleep(s.ctx, jitteredRetry()):
 			return nil, unsent(errSessionOver)
