@@ -397,10 +397,14 @@ func (a *activation) settled(ctx context.Context) error {
 	if due {
 		a.send()
 	}
-	if verdict == gate.Broken {
+	switch verdict {
+	case gate.Open: // as without the output gate
+		return nil
+	case gate.Broken:
 		return fault.Superseded(a.name())
+	default:
+		return p.wait(ctx)
 	}
-	return p.wait(ctx)
 }
 
 // wait returns what the passage is told, or the error of ctx when it ends first.
