@@ -46,6 +46,11 @@ type Client struct {
 	// last is the number of the last request, and left that of the last one that may have
 	// left.
 	last, left uint64
+	// woken is how many have been told something and have not run since: many of them are
+	// about to make another request. While there are any, the writer is not woken for a few
+	// requests, and held is set.
+	woken atomic.Int64
+	held  atomic.Bool
 	// retired is set, with mu locked, once the link takes no more requests.
 	retired atomic.Bool
 	// used is set when the link was used since the last look.
@@ -123,6 +128,7 @@ func (c *Client) Call(ctx context.Context, request Body) ([]byte, error) {
 		return nil, err
 	}
 	a := p.wait(ctx)
+	c.ran()
 	switch {
 	case errors.Is(a.err, errLeft):
 		return nil, ctx.Err()
@@ -158,15 +164,41 @@ func (c *Client) admit(p *pending, request Body) error {
 	case len(c.pending)+len(c.abandoned) >= maxRequests || c.bytes >= maxBytes:
 		return fault.Overloaded()
 	}
-	if c.waiting.count == 0 { // else the writer is about to look
-		c.poke()
-	}
 	c.last++
 	p.client, p.id = c, c.last
 	p.size = c.waiting.add(p.id, fieldBody, request)
 	c.pending[p.id] = p
 	c.bytes += p.size
+	c.hold()
 	return nil
+}
+
+// hold lets the request that was just added wait until all who were woken have run, or many
+// requests wait: they leave together. The link is locked.
+func (c *Client) hold() {
+	switch c.waiting.count {
+	case 1: // with more, the writer has been woken or is held already
+		c.held.Store(true)
+		if c.woken.Load() == 0 {
+			c.release()
+		}
+	case muchToSend:
+		c.release()
+	}
+}
+
+// release wakes the writer where it was held.
+func (c *Client) release() {
+	if c.held.Swap(false) {
+		c.poke()
+	}
+}
+
+// ran says that one who was woken has run.
+func (c *Client) ran() {
+	if c.woken.Add(-1) == 0 {
+		c.release()
+	}
 }
 
 // poke lets the writer look.
@@ -192,14 +224,20 @@ func (p *pending) Gone() {
 	case c.remove(p.id) == nil:
 	case p.id > c.left: // it waits for nobody, and is left out of its frame
 		c.waiting.drop(p.id)
-		p.done <- answer{err: errLeftUnsent}
+		p.tell(answer{err: errLeftUnsent})
 	default:
 		c.abandoned[p.id] = p.size
 		c.bytes += p.size
 		c.gone = append(c.gone, p.id)
 		c.poke()
-		p.done <- answer{err: errLeft}
+		p.tell(answer{err: errLeft})
 	}
+}
+
+// tell wakes the caller with what became of the request.
+func (p *pending) tell(a answer) {
+	p.client.woken.Add(1)
+	p.done <- a
 }
 
 // remove takes a request out of those that wait for an answer; nil if it is not there.
@@ -316,7 +354,7 @@ func (c *Client) read() {
 	for {
 		frame, err := c.stream.Receive()
 		if err == nil {
-			err = scan(frame.GetItems(), c.answer)
+			err = c.handOn(frame.GetItems())
 		}
 		if err != nil {
 			c.end(err)
@@ -326,6 +364,13 @@ func (c *Client) read() {
 			c.Retire()
 		}
 	}
+}
+
+// handOn gives the answers of a frame to who waits for them.
+func (c *Client) handOn(answers []byte) error {
+	c.woken.Add(1) // until all have their answers
+	defer c.ran()
+	return scan(answers, c.answer)
 }
 
 // answer gives an answer to who waits for it.
@@ -340,9 +385,9 @@ func (c *Client) answer(i received) error {
 	switch {
 	case p == nil:
 	case i.content == fieldFailure:
-		p.done <- answer{err: decodeFailure(i.body)}
+		p.tell(answer{err: decodeFailure(i.body)})
 	default:
-		p.done <- answer{body: i.body}
+		p.tell(answer{body: i.body})
 	}
 	return nil
 }
@@ -359,9 +404,9 @@ func (c *Client) end(cause error) {
 	}
 	for _, p := range lost {
 		if p.id <= left {
-			p.done <- answer{err: fmt.Errorf("%w: %s", ErrLost, cause.Error())} // no context of the caller's has ended
+			p.tell(answer{err: fmt.Errorf("%w: %s", ErrLost, cause.Error())}) // no context of the caller's has ended
 		} else {
-			p.done <- answer{err: fmt.Errorf("%w: %w", ErrUnsent, cause)}
+			p.tell(answer{err: fmt.Errorf("%w: %w", ErrUnsent, cause)})
 		}
 	}
 	close(c.ended)

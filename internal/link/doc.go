@@ -27,6 +27,8 @@ const (
 	// they are together; a larger one has a frame of its own.
 	maxFrame      = 256
 	maxFrameBytes = 1 << 20
+	// muchToSend is how many requests wait for nobody else.
+	muchToSend = 64
 	// maxRequests is how many requests of a link are under way at a time, until they are
 	// answered, and maxBytes how large they are together before the last of them: more are
 	// refused.
