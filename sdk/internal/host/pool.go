@@ -138,7 +138,7 @@ type fifo[T any] struct {
 }
 
 func (f *fifo[T]) push(item T) {
-	if f.head > 0 && len(f.items) == cap(f.items) { // makes room before it grows
+	if len(f.items) == cap(f.items) && f.head > len(f.items)/2 { // makes room, where that moves fewer than have left
 		n := copy(f.items, f.items[f.head:])
 		clear(f.items[n:])
 		f.items, f.head = f.items[:n], 0
