@@ -85,8 +85,8 @@ func (w *writer) commitAll(g *group) error {
 
 // keep keeps the memory for rows, and forgets what they hold.
 func (w *writer) keep(g *group) {
+	clear(g.rows)
 	w.rows = g.rows[:0]
-	clear(w.rows[:cap(w.rows)])
 }
 
 // writeAll judges and writes what a group brings, inside its transaction. Who has come
@@ -103,6 +103,7 @@ func (w *writer) writeAll(g *group) (pages int, err error) {
 			}
 		}
 		pages += pagesOf(g.rows)
+		clear(g.rows)
 		g.rows = g.rows[:0]
 	}
 	if pages == 0 && g.draft.Empty() {
