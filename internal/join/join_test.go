@@ -333,9 +333,13 @@ func serveTLS(holder *pki.Holder) func(net.Listener) *http.Server {
 
 func hangUp(l net.Listener) *http.Server {
 	go func() {
-		if conn, err := l.Accept(); err == nil {
-			_ = conn.Close()
+		conn, err := l.Accept()
+		if err != nil {
+			return
 		}
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, conn) // what is not read when a connection is closed resets it
+		_ = conn.Close()
 	}()
 	return &http.Server{}
 }
