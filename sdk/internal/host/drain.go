@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 )
 
@@ -77,20 +78,9 @@ func (h *Host) abort() {
 	}
 }
 
-// attended is ctx, but ends with the host, at the latest: for steps that the host waits for
-// when it stops.
-func (h *Host) attended(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(h.ctx, cancel)
-	return ctx, func() {
-		stop()
-		cancel()
-	}
-}
-
 // pass waits while the worker's lease has lapsed, until ctx ends or the host does.
 func (h *Host) pass(ctx context.Context) error {
-	ctx, cancel := h.attended(ctx)
+	ctx, cancel := deadline.Within(ctx, h.ctx)
 	defer cancel()
 	err := h.cfg.Cluster.Pass(ctx)
 	if err != nil && h.ctx.Err() != nil {

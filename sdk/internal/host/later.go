@@ -19,6 +19,7 @@ import (
 	"github.com/francis-actors/francis/internal/core/name"
 	"github.com/francis-actors/francis/internal/core/schedule"
 	"github.com/francis-actors/francis/internal/core/task"
+	"github.com/francis-actors/francis/internal/deadline"
 	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/actor"
 	"github.com/francis-actors/francis/sdk/internal/codec"
@@ -374,7 +375,7 @@ func (r *run) commits() (bool, error) {
 	}
 	ctx, cancel := r.waiting() // that of the turn is over
 	defer cancel()
-	ctx, release := r.host.attended(ctx)
+	ctx, release := deadline.Within(ctx, r.host.ctx)
 	defer release()
 	return true, r.activation.learn(ctx, r)
 }

@@ -60,22 +60,12 @@ func read[Request, Answer any](ctx context.Context, m *Member, req *Request,
 		if err != nil {
 			return nil, err
 		}
-		within, cancel := s.within(ctx)
+		within, cancel := deadline.Within(ctx, s.ctx)
 		res, err := ask(s.membership.Runtime, within, req)
 		cancel()
 		if err == nil || Permanent(err) && !dead(err) || !deadline.Sleep(ctx, jitteredRetry()) {
 			return res, err
 		}
-	}
-}
-
-// within is ctx, until the session is over.
-func (s *session) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.ctx, cancel)
-	return ctx, func() {
-		stop()
-		cancel()
 	}
 }
 
