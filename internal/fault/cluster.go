@@ -97,6 +97,12 @@ func StoreDamaged(message string) *connect.Error {
 	return refused(connect.CodeDataLoss, francisv1.Reason_REASON_STORE_FAILED, message)
 }
 
+// StoreUnfit reports whether err says that the store has no room, or is damaged: the caller
+// shall know it by name, and decide when to try again.
+func StoreUnfit(err error) bool {
+	return Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL || connect.CodeOf(err) == connect.CodeDataLoss
+}
+
 // StoreFailed is the error of a request during which the store failed. A request of
 // a worker to the runtime may always be sent again: it tells what became of the
 // first.

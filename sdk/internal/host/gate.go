@@ -7,10 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"connectrpc.com/connect/v2"
-
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
-	francisv1 "github.com/francis-actors/francis/gen/francis/v1"
 	"github.com/francis-actors/francis/internal/core/gate"
 	"github.com/francis-actors/francis/internal/core/limit"
 	"github.com/francis-actors/francis/internal/deadline"
@@ -287,7 +284,7 @@ func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]g
 	flight := o.flight
 	o.flight = nil
 	switch answer := res.GetVerdict(); {
-	case errors.Is(err, ErrUnsent) && unfit(err):
+	case errors.Is(err, ErrUnsent) && fault.StoreUnfit(err):
 		return o.gate.Refused(), reasons{nothing: fault.Relayed(err)}
 	case errors.Is(err, ErrUnsent),
 		err == nil && (answer == runtimev1.Verdict_VERDICT_STALE_EPOCH || answer == runtimev1.Verdict_VERDICT_STALE_BASE || answer == runtimev1.Verdict_VERDICT_SUPERSEDED):
@@ -307,11 +304,6 @@ func (a *activation) judge(res *runtimev1.CommitResponse_Result, err error) ([]g
 	default:
 		return o.gate.Lost(), a.unanswered(answer, err)
 	}
-}
-
-// unfit reports whether the store had no room, or is damaged: callers are told that by name.
-func unfit(err error) bool {
-	return fault.Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL || connect.CodeOf(err) == connect.CodeDataLoss
 }
 
 func (a *activation) superseded() reasons { return reasons{nothing: fault.Superseded(a.name())} }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
@@ -304,12 +303,6 @@ func withoutEffect(err error) bool {
 	return undialled || errors.Is(err, link.ErrUnsent) || fault.Detail(err).GetOutcome() == francisv1.Outcome_OUTCOME_NOTHING_HAPPENED
 }
 
-// unfit reports whether the store had no room, or is damaged: the caller shall know, and
-// decide when to try again.
-func unfit(err error) bool {
-	return fault.Detail(err).GetReason() == francisv1.Reason_REASON_STORE_FULL || connect.CodeOf(err) == connect.CodeDataLoss
-}
-
 // answered repeats a request until it is answered or the session is over.
 func answered[R any](s *session, items int, send func() ([]R, error)) ([]R, error) {
 	for {
@@ -322,7 +315,7 @@ func answered[R any](s *session, items int, send func() ([]R, error)) ([]R, erro
 		case dead(err):
 			s.die()
 			return nil, fmt.Errorf("%w: %w", errSessionOver, err)
-		case Permanent(err) || unfit(err):
+		case Permanent(err) || fault.StoreUnfit(err):
 			return nil, err
 		case !deadline.Sleep(s.ctx, jitteredRetry()):
 			return nil, errSessionOver

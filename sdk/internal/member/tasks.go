@@ -8,6 +8,7 @@ import (
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
 	"github.com/francis-actors/francis/gen/francis/runtime/v1/runtimev1connect"
 	"github.com/francis-actors/francis/internal/deadline"
+	"github.com/francis-actors/francis/internal/fault"
 	"github.com/francis-actors/francis/sdk/internal/host"
 )
 
@@ -108,7 +109,7 @@ func (s *session) change(changes []*runtimev1.TaskChange) ([]runtimev1.ChangeRes
 		case dead(err):
 			s.die()
 			return nil, unsent(fmt.Errorf("%w: %w", errSessionOver, err))
-		case Permanent(err) || unfit(err) || !withoutEffect(err):
+		case Permanent(err) || fault.StoreUnfit(err) || !withoutEffect(err):
 			return nil, err
 		case !deadline.Sleep(s.ctx, jitteredRetry()):
 			return nil, unsent(errSessionOver)
