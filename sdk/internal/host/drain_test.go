@@ -2,7 +2,6 @@ package host_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,7 +10,6 @@ import (
 
 	peerv1 "github.com/francis-actors/francis/gen/francis/peer/v1"
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
-	"github.com/francis-actors/francis/internal/behaviour"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/sdk"
@@ -100,12 +98,7 @@ func TestDrainWhileAnAbsenceIsConfirmed(t *testing.T) {
 // A turn whose method has returned, and whose actor has to be read before it can be
 // committed, does not outlive the grace.
 func TestDrainWhileATurnIsCommitted(t *testing.T) {
-	register := func(b *bed) error {
-		return errors.Join(
-			behaviourv1francis.RegisterProbeActor(b.host, b.probes.New),
-			behaviourv1francis.RegisterRelayActor(b.host, behaviour.NewRelay))
-	}
-	runWith(t, register, func(b *bed) {
+	runWith(t, withRelays, func(b *bed) {
 		b.load = func(ctx context.Context) (*runtimev1.LoadResponse_Result, error) {
 			<-ctx.Done() // as of a runtime that is away
 			return nil, ctx.Err()

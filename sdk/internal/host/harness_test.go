@@ -224,6 +224,13 @@ func run(t *testing.T, test func(b *bed)) {
 	}, test)
 }
 
+// withRelays registers relays beside the probes: actors without state that call them.
+func withRelays(b *bed) error {
+	return errors.Join(
+		behaviourv1francis.RegisterProbeActor(b.host, b.probes.New),
+		behaviourv1francis.RegisterRelayActor(b.host, behaviour.NewRelay))
+}
+
 // runWith is run with the actors that register registers.
 func runWith(t *testing.T, register func(b *bed) error, test func(b *bed)) {
 	t.Helper()

@@ -2,7 +2,6 @@ package host_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,7 +11,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	runtimev1 "github.com/francis-actors/francis/gen/francis/runtime/v1"
-	"github.com/francis-actors/francis/internal/behaviour"
 	behaviourv1 "github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1"
 	"github.com/francis-actors/francis/internal/behaviour/gen/behaviour/v1/behaviourv1francis"
 	"github.com/francis-actors/francis/sdk"
@@ -133,12 +131,7 @@ func TestDeletionHasNoLife(t *testing.T) {
 // An actor without state is read by the first turn that needs its keys, while others come.
 // What is stored may have an end, from when its type had a state. For the race detector.
 func TestLifeIsLearntWhileOthersCome(t *testing.T) {
-	register := func(b *bed) error {
-		return errors.Join(
-			behaviourv1francis.RegisterProbeActor(b.host, b.probes.New),
-			behaviourv1francis.RegisterRelayActor(b.host, behaviour.NewRelay))
-	}
-	runWith(t, register, func(b *bed) {
+	runWith(t, withRelays, func(b *bed) {
 		send := func(opts ...sdk.CallOption) {
 			_, err := behaviourv1francis.NewRelayActorProxy(b.host.Service(), "1").Send(context.Background(), &behaviourv1.SendRequest{Probe: "id1", In: 1}, opts...)
 			if err != nil {
